@@ -1,0 +1,29 @@
+"""What can be refused, as sentences for the person who caused it."""
+
+
+class Refused(Exception):
+    """A request that changed nothing; the message says why, to the one who asked."""
+
+
+class BadInput(Refused):
+    """Something in the request cannot be understood."""
+
+
+class Unauthenticated(Refused):
+    """Nobody we know: a token or key is missing or wrong."""
+
+
+class Forbidden(Refused):
+    """Known, but not allowed to do this."""
+
+
+class NotFound(Refused):
+    """What the request names does not exist."""
+
+
+class Conflict(Refused):
+    """The request is understood, but what is stored now does not allow it."""
+
+
+class IllegalMove(Conflict):
+    """A rollout in this state cannot be asked for that."""

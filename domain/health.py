@@ -1,0 +1,77 @@
+"""What a device's report says about the image it was offered. Only the running image counts, never the version it polled."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.devices import Running
+from domain.errors import BadInput
+from domain.images import Image
+
+
+class Outcome(StrEnum):
+    """What a device has shown; None in its place means nothing conclusive."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome and, for a failure, the device's own words."""
+
+    outcome: Outcome | None
+    reason: str | None = None
+
+
+WAITING = Verdict(None)
+# The agent has given up on the pull for now; a single ErrImagePull may be a hiccup and is left to the deadline.
+_CANNOT_PULL = {"ImagePullBackOff"}
+_STOPPED = {"exited", "dead"}
+
+
+def judge(wanted: Image, concerned: Iterable[tuple[str, str]], services: Sequence[Running], *, health_check: bool) -> Verdict:
+    """Judge one report against the image that the services in `concerned`, (app, service) pairs, were offered.
+
+    One failed service fails the device; the device runs the image when all of them do. A service that is missing from the
+    report is being swapped: that is no failure.
+    """
+    found = {(service.app, service.service): service for service in services}
+    verdicts = [_judge(wanted, found[key], health_check) if key in found else WAITING for key in concerned]
+    for verdict in verdicts:
+        if verdict.outcome is Outcome.FAILED:
+            return verdict
+    running = bool(verdicts) and all(verdict.outcome is Outcome.RUNNING for verdict in verdicts)
+    return Verdict(Outcome.RUNNING) if running else WAITING
+
+
+def is_back(previous: dict[tuple[str, str], Image], services: Sequence[Running]) -> bool:
+    """Whether every service runs the image it had before."""
+    found = {(service.app, service.service): service for service in services}
+    return all(key in found and _runs(image, found[key]) for key, image in previous.items())
+
+
+def _judge(wanted: Image, service: Running, health_check: bool) -> Verdict:
+    if not _runs(wanted, service):
+        return _failed(service, "cannot pull the image") if service.error_type in _CANNOT_PULL else WAITING
+    if service.error_type is not None:
+        return _failed(service, "reported an error")
+    if service.status in _STOPPED:
+        return _failed(service, f"the container {service.status}")
+    if health_check and service.health == "unhealthy":
+        return _failed(service, "reports itself unhealthy")
+    if service.status != "running" or (health_check and service.health == "starting"):
+        return WAITING
+    return Verdict(Outcome.RUNNING)
+
+
+def _failed(service: Running, what: str) -> Verdict:
+    detail = ": ".join(part for part in (service.error_type, service.error) if part)
+    return Verdict(Outcome.FAILED, f"{service.service}: {what}" + (f" ({detail})" if detail else ""))
+
+
+def _runs(wanted: Image, service: Running) -> bool:
+    try:
+        return wanted.is_proven_by(Image.parse(service.image))
+    except BadInput:  # a bare image id, or nothing: no proof either way
+        return False

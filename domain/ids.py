@@ -1,0 +1,8 @@
+"""Names for numbers, so that a rollout's id cannot be passed where a device's is meant."""
+
+from typing import NewType
+
+PolicyId = NewType("PolicyId", int)
+ReleaseId = NewType("ReleaseId", int)
+RolloutId = NewType("RolloutId", int)
+DeviceId = NewType("DeviceId", int)

@@ -1,0 +1,128 @@
+"""What a device should run: its base target, with the candidates of the rollouts that offer it one."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from domain.devices import as_map, service_name
+from domain.errors import BadInput
+from domain.images import Image
+from domain.rollouts import Rollout
+
+ServiceKey = tuple[str, str]
+"""(app id, service name)"""
+
+
+class Exposure(IntEnum):
+    """What a rollout has done to a member; the number is how often the device's target version rose for it."""
+
+    NOT_REACHED = 0
+    EXPOSED = 1
+    TAKEN_BACK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A device's place in a rollout."""
+
+    rollout: Rollout
+    rank: int
+    from_image: Image | None
+    """What the device showed when it was enrolled, if that was another rollout's image not yet proven on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one device is told to run."""
+
+    uuid: str
+    apps: dict[str, Any]
+    config: dict[str, Any]
+    version: int
+
+
+def exposure(rollout: Rollout, rank: int) -> Exposure:
+    """Whether a member is offered the image, never was, or had it taken back."""
+    if rank < rollout.frontier:
+        return Exposure.EXPOSED
+    return Exposure.TAKEN_BACK if rank < rollout.reached else Exposure.NOT_REACHED
+
+
+def effective_image(base: Image, membership: Membership | None) -> Image:
+    """What a service should run. The storage view `effective_services` says the same of a whole fleet; a test compares them."""
+    if membership is None:
+        return base
+    match exposure(membership.rollout, membership.rank):
+        case Exposure.EXPOSED:
+            return membership.rollout.image
+        case Exposure.TAKEN_BACK:
+            return base
+        case Exposure.NOT_REACHED:
+            return membership.from_image or base
+
+
+def effective_version(base: int, memberships: Iterable[Membership]) -> int:
+    """One more for every change the device could see; it never falls."""
+    return base + sum(exposure(membership.rollout, membership.rank) for membership in memberships)
+
+
+def render(apps: dict[str, Any], images: Mapping[ServiceKey, str]) -> dict[str, Any]:
+    """The apps with each service's image written where agents look: `imageName`, and `config.image`, always equal."""
+    rendered = deepcopy(apps)
+    for app, body in rendered.items():
+        for service in body["services"]:
+            image = images[app, service_name(service)]
+            service["imageName"] = image
+            service["config"]["image"] = image
+    return rendered
+
+
+def read(apps: object) -> tuple[dict[str, Any], dict[ServiceKey, Image]]:
+    """Check the apps an operator wants a device to run; the image of each service is taken out of them.
+
+    Raises BadInput naming the field that is wrong.
+    """
+    checked: dict[str, Any] = {}
+    images: dict[ServiceKey, Image] = {}
+    for app, body in as_map(deepcopy(apps)).items():
+        checked[app] = _app(app, body)
+        for number, service in enumerate(checked[app]["services"]):
+            where = f"apps.{app}.services[{number}]"
+            key = (app, _name(service, where))
+            if key in images:
+                raise BadInput(f"{where}: the app has two services named “{key[1]}”")
+            images[key] = _image(service, where)
+    return checked, images
+
+
+def _app(app: str, body: object) -> dict[str, Any]:
+    services = body.get("services") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(services, list) or not all(isinstance(service, dict) for service in services):
+        raise BadInput(f"apps.{app}.services must be a list of objects")
+    return body
+
+
+def _name(service: dict[str, Any], where: str) -> str:
+    name = service_name(service)
+    if not name:
+        raise BadInput(f"{where} needs a serviceName")
+    return name
+
+
+def _image(service: dict[str, Any], where: str) -> Image:
+    config = service.setdefault("config", {})
+    if not isinstance(config, dict):
+        raise BadInput(f"{where}.config must be an object")
+    given = {text for text in (service.get("imageName"), config.get("image"), service.get("image")) if text is not None}
+    if len(given) != 1:
+        problem = "needs an imageName" if not given else "names different images in imageName and config.image"
+        raise BadInput(f"{where} {problem}")
+    text = given.pop()
+    if not isinstance(text, str):
+        raise BadInput(f"{where}.imageName must be a string")
+    try:
+        return Image.parse(text)
+    except BadInput as bad:
+        raise BadInput(f"{where}.imageName: {bad}") from bad

@@ -1,0 +1,58 @@
+"""Moves every rollout as far as it can go by itself: claim, count, decide, save, in one transaction for each move.
+
+Level-triggered: it looks at what is, not at what happened, so a lost wake-up or a crash costs a second and nothing else.
+It may run in every process at once.
+"""
+
+import logging
+from datetime import datetime
+
+from domain.actors import ENGINE
+from domain.ids import RolloutId
+from domain.rollouts import Move, Progress, Rollout, Status, decide, enrolled
+from resolvers import moves
+from resolvers.devices import newer_than
+from storage import members, rollouts
+from storage.connection import Connection
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+
+async def reconcile(db: Database) -> int:
+    """Visit every rollout that may move, until none does; returns how many moves were made."""
+    made, last, visiting = 0, RolloutId(0), True
+    while visiting:
+        try:
+            last, moved, visiting = await _visit(db, last)
+            made += moved
+        except rollouts.Moved:
+            log.info("somebody else moved the rollout after %s first", last)
+    return made
+
+
+async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
+    """Move the next rollout after `last` once. The same rollout is next again for as long as it moves."""
+    async with db.transaction() as conn:
+        rollout = await rollouts.claim(conn, last)
+        if rollout is None:
+            return last, 0, False
+        move = await next_move(conn, rollout, await db.now(conn))
+        if move is None:
+            return rollout.id, 0, True
+        await moves.save(conn, move, ENGINE)
+    log.info("rollout %s: %s, frontier %s of %s", rollout.id, move.event, move.result.frontier, move.result.size)
+    return last, 1, True
+
+
+async def next_move(conn: Connection, rollout: Rollout, now: datetime) -> Move | None:
+    """What this rollout does next, by what its devices have shown."""
+    if rollout.status is Status.ENROLLING:
+        return enrolled(rollout, await _enrol(conn, rollout, now), now)
+    counts = await rollouts.live_counts(conn, rollout.id, now)
+    return decide(rollout, Progress.of(counts, rollout.plan), now)
+
+
+async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> int:
+    newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
+    return await members.enrol(conn, rollout, newer, now)

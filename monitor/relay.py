@@ -1,0 +1,68 @@
+"""Reads settled events in their order and hands them to this process's subscribers.
+
+NOTIFY is a hint and may be lost; the table is read from a cursor, so nothing else can be.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from domain.events import Cursor, Event
+from storage import events
+from storage.database import Database
+from storage.listener import listening
+
+PAGE = 1000
+log = logging.getLogger(__name__)
+
+
+class Relay:
+    """One per process, with a LISTEN connection of its own; several processes need nothing but the same database."""
+
+    def __init__(self, db: Database, publish: Callable[[Event], Awaitable[None]], woken: Callable[[], None]) -> None:
+        self._db = db
+        self._publish = publish
+        self._woken = woken
+        self._cursor: Cursor | None = None
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Relay for ever: a lost connection is made again, and what happened meanwhile is read from the cursor."""
+        while True:
+            try:
+                await self._listen()
+            except (OSError, TimeoutError, *self._db.errors):
+                log.warning("the event listener lost its connection; it will reconnect")
+            await asyncio.sleep(0.2)
+
+    async def _listen(self) -> None:
+        async with listening(self._db.url, self._hear) as lost:
+            while not lost.is_set():
+                self._wake.clear()
+                await self.catch_up()
+                await self._wait(1.0)
+
+    async def catch_up(self) -> None:
+        """Publish everything settled since the cursor; the first call only finds out where to begin."""
+        if self._cursor is None:
+            async with self._db.reading() as conn:
+                self._cursor = await events.horizon(conn)
+        while True:
+            async with self._db.reading() as conn:
+                page = await events.page(conn, self._cursor, PAGE)
+            for event in page:
+                await self._publish(event)
+                self._cursor = event.cursor
+            if len(page) < PAGE:
+                return
+
+    def _hear(self) -> None:
+        self._wake.set()
+        self._woken()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass

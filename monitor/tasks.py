@@ -1,0 +1,30 @@
+"""The tasks that one process keeps running beside its requests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from monitor.janitor import tidy
+from monitor.loop import keep_running
+from monitor.reconciler import reconcile
+from monitor.relay import Relay
+from resolvers.feed import Feed
+from storage.database import Database
+
+
+@asynccontextmanager
+async def monitoring(db: Database, feed: Feed) -> AsyncIterator[None]:
+    """Reconcile, relay and tidy while the block runs."""
+    wake = asyncio.Event()
+    relay = Relay(db, feed.publish, wake.set)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(relay.run(), name="relay"),
+            group.create_task(keep_running("the reconciler", lambda: reconcile(db), wake, every=1.0), name="reconciler"),
+            group.create_task(keep_running("the janitor", lambda: tidy(db), asyncio.Event(), every=10.0), name="janitor"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

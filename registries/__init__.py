@@ -1,0 +1,1 @@
+"""What registries say: a parser for each sender, and the proof that it was the sender."""

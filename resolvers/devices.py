@@ -1,0 +1,217 @@
+"""What devices do: register, poll, report. And what operators do with devices: read them, and tell them what to run."""
+
+import hmac
+import uuid as uuids
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain import targets as rules
+from domain.actors import Permission
+from domain.devices import CurrentState, Device, Report, services_of
+from domain.errors import BadInput, Conflict, NotFound, Unauthenticated
+from domain.ids import DeviceId, RolloutId
+from domain.images import Image
+from domain.members import Member
+from domain.rollouts import Rollout
+from domain.targets import ServiceKey, Target
+from domain.versions import is_older
+from resolvers import keys, reports
+from resolvers.context import Context
+from storage import devices, members, rollouts, targets
+from storage.connection import Connection
+from storage.targets import Service
+
+# A device that polls every minute is written down as seen every half: enough to rank the awake first, and few writes.
+SEEN_EVERY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What an agent says when it registers; it made its uuid and its key itself."""
+
+    uuid: str
+    name: str
+    type: str
+    key: str
+
+
+async def create_provisioning_key(ctx: Context, fleet: str | None) -> str:
+    """A key that lets devices register themselves in a fleet. It is told once and cannot be read again."""
+    ctx.actor.must(Permission.OPERATE)
+    if fleet is not None and not 0 < len(fleet) <= 255:
+        raise BadInput("fleet: 1 to 255 characters")
+    key = keys.new("provisioning")
+    async with ctx.db.transaction() as conn:
+        await devices.insert_provisioning_key(conn, keys.digest(key), fleet, await ctx.db.now(conn))
+    return key
+
+
+async def register(ctx: Context, provisioning_key: str, asked: Registration) -> Device:
+    """Let a device in. Registering again with the same key is answered alike; a uuid with another key is a Conflict."""
+    async with ctx.db.transaction() as conn:
+        allowed = await devices.enrolment(conn, keys.digest(provisioning_key))
+        if allowed is None:
+            raise Unauthenticated("the provisioning key is missing or unknown")
+        device = await devices.register(
+            conn, asked.uuid, asked.name, asked.type, allowed.fleet, keys.digest(asked.key), await ctx.db.now(conn)
+        )
+    if device is None:
+        raise Conflict(f"device {asked.uuid} is already registered, with another key")
+    return device
+
+
+async def authenticate(ctx: Context, uuid: str, key: str | None) -> DeviceId:
+    """Which device this is; raises NotFound for a stranger and Unauthenticated for a missing or wrong key."""
+    async with ctx.db.reading() as conn:
+        known = await devices.key_of(conn, checked_uuid(uuid))
+    if known is None:
+        raise NotFound(f"there is no device {uuid}: register it first")
+    device, key_hash = known
+    if key is None or not hmac.compare_digest(keys.digest(key), key_hash):
+        raise Unauthenticated("the device key is missing or wrong: send it as X-Device-API-Key")
+    return device
+
+
+async def itself(ctx: Context, device: DeviceId) -> Device:
+    """A device that has been authenticated, as it is stored."""
+    async with ctx.db.reading() as conn:
+        found = await devices.by_id(conn, device)
+    assert found is not None, "it was authenticated a moment ago"
+    return found
+
+
+async def poll(ctx: Context, device: DeviceId) -> Target:
+    """What the device should run. Asking is taking: from now on the device is expected to run what it was told."""
+    async with ctx.db.transaction() as conn:
+        now = await ctx.db.now(conn)
+        await devices.seen(conn, device, now, SEEN_EVERY)
+        # Noted before the target is read: a rollback in between then waits for this device rather than forgetting it.
+        if await targets.has_untaken_offer(conn, device):
+            await members.taken(conn, device, now)
+        target = await targets.target(conn, device)
+    assert target is not None, "a device is registered together with its target"
+    return target
+
+
+async def report(ctx: Context, device: DeviceId, uuid: str, said: Report) -> None:
+    """Keep what the device says, and what it shows of the images it was offered. An old report, replayed, changes nothing."""
+    services = None if said.apps is None else services_of(said.apps)
+    async with ctx.db.transaction() as conn:
+        now = await ctx.db.now(conn)
+        await devices.seen(conn, device, now, SEEN_EVERY)
+        if await devices.is_replay(conn, device, said.version):
+            return
+        await devices.save_report(conn, device, said, now)
+        if services is not None:
+            await reports.weigh(conn, device, uuid, services, now)
+
+
+async def set_target(ctx: Context, uuid: str, apps: object, config: object = None, expected_version: int | None = None) -> Target:
+    """Tell one device what to run. A service given another image than it has now leaves the rollout that concerns it."""
+    ctx.actor.must(Permission.OPERATE)
+    template, images = rules.read(apps)
+    if config is not None and not isinstance(config, dict):
+        raise BadInput("config must be an object")
+    async with ctx.db.transaction() as conn:
+        device = await _found(conn, uuid)
+        # The order of locks is everywhere rollouts, members, targets.
+        joinable = [r for repository in _repositories(images) for r in await rollouts.active_for_fleet(conn, repository, device.fleet)]
+        services = await targets.locked_services(conn, device.id)
+        before = await targets.target(conn, device.id)
+        assert before is not None, "a device is registered together with its target"
+        if expected_version is not None and expected_version != before.version:
+            raise Conflict(f"the target is at version {before.version}, not {expected_version}: read it again")
+        now = await ctx.db.now(conn)
+        overruled = _overruled(services, images)
+        rise = 1 + sum([await members.skip(conn, device.id, repository, now) for repository in overruled])
+        base = {key: _base(services.get(key), image) for key, image in images.items()}
+        await targets.replace(conn, device.id, template, before.config if config is None else config, base, rise, now)
+        for rollout in joinable:
+            if rollout.image.repository not in overruled:
+                await _join(conn, rollout, device.id, now)
+        after = await targets.target(conn, device.id)
+    assert after is not None
+    return after
+
+
+async def one(ctx: Context, uuid: str) -> Device | None:
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.by_uuid(conn, checked_uuid(uuid))
+
+
+async def by_id(ctx: Context, device: DeviceId) -> Device | None:
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.by_id(conn, device)
+
+
+async def page(ctx: Context, after: DeviceId, limit: int, fleet: str | None = None) -> list[Device]:
+    """Devices in the order they registered."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.page(conn, after, limit, fleet)
+
+
+async def target(ctx: Context, device: DeviceId) -> Target:
+    """What a device should run now, as people see it; unlike a poll this leaves no trace."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        found = await targets.target(conn, device)
+    assert found is not None, "a device is registered together with its target"
+    return found
+
+
+async def current_state(ctx: Context, device: DeviceId) -> CurrentState | None:
+    """What a device last reported."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.current_state(conn, device)
+
+
+async def places(ctx: Context, device: DeviceId, before: RolloutId, limit: int) -> list[Member]:
+    """A device's places in rollouts, newest first."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await members.of_device(conn, device, before, limit, await ctx.db.now(conn))
+
+
+def checked_uuid(text: str) -> str:
+    """A uuid in its usual form; raises BadInput for anything else."""
+    try:
+        return str(uuids.UUID(text))
+    except ValueError as bad:
+        raise BadInput(f"“{text[:64]}” is not a uuid") from bad
+
+
+async def _found(conn: Connection, uuid: str) -> Device:
+    device = await devices.by_uuid(conn, checked_uuid(uuid))
+    if device is None:
+        raise NotFound(f"there is no device {uuid}")
+    return device
+
+
+async def _join(conn: Connection, rollout: Rollout, device: DeviceId, now: datetime) -> None:
+    """A device that comes to run an image while it is being rolled out goes to the end of the queue."""
+    newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository, device))
+    if added := await members.enrol(conn, rollout, newer, now, only=device):
+        await rollouts.grow(conn, rollout.id, added)
+
+
+def newer_than(image: Image, in_use: list[Image]) -> list[Image]:
+    """Those that are a newer version than `image`."""
+    return [used for used in in_use if is_older(image.tag or "", used.tag or "")]
+
+
+def _repositories(images: dict[ServiceKey, Image]) -> list[str]:
+    return sorted({image.repository for image in images.values()})
+
+
+def _overruled(services: dict[ServiceKey, Service], images: dict[ServiceKey, Image]) -> set[str]:
+    """The repositories whose services are told something else than they are told now, or are gone."""
+    return {service.effective.repository for key, service in services.items() if images.get(key) != service.effective}
+
+
+def _base(service: Service | None, image: Image) -> Image:
+    """What to keep as the base: a client that writes back the image a rollout gave does not make it the device's own."""
+    return service.base if service is not None and service.effective == image else image

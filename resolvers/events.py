@@ -1,0 +1,117 @@
+"""Following a rollout: everything that happened from a cursor on, then what happens next, in one order and without a gap."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from domain.actors import Permission
+from domain.errors import NotFound
+from domain.events import Cursor, Event, EventType
+from domain.ids import RolloutId
+from resolvers import rollouts
+from resolvers.context import Context
+from resolvers.feed import Mailbox
+from resolvers.rollouts import Snapshot
+from storage import events, members
+
+PAGE = 500
+
+
+async def watch(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
+    """A rollout's events after a cursor, for as long as somebody listens; at least once, always in the same order."""
+    await _must_exist(ctx, rollout_id)
+    async with ctx.feed.follow(rollout_id) as mailbox:
+        # Subscribed before reading, so an event between the two is seen twice rather than never; the cursor drops the second.
+        last = after
+        while not mailbox.closed:
+            mailbox.overflowed = False
+            async for event in replay(ctx, rollout_id, last):
+                last = event.cursor
+                yield event
+            async for event in _live(ctx, mailbox, last):
+                last = event.cursor
+                yield event
+
+
+async def replay(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
+    """What the table has after a cursor; what a batch means for each of its devices is derived on the way."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        begun = await events.one(conn, after, rollout_id)
+    if begun is not None:
+        async for event in _derived(ctx, begun, after.part):
+            yield event
+    while True:
+        async with ctx.db.reading() as conn:
+            page = await events.page(conn, after, PAGE, rollout_id)
+        for event in page:
+            yield event
+            async for derived in _derived(ctx, event, 0):
+                yield derived
+            after = event.cursor
+        if len(page) < PAGE:
+            return
+
+
+async def page(ctx: Context, rollout_id: RolloutId, after: Cursor, limit: int) -> list[Event]:
+    """Up to `limit` events after a cursor."""
+    found: list[Event] = []
+    async with aclosing(replay(ctx, rollout_id, after)) as happened:
+        async for event in happened:
+            found.append(event)
+            if len(found) == limit:
+                break
+    return found
+
+
+async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapshot, None]:
+    """The rollout's counts now, and again whenever they changed, at most once a second; ends with the rollout."""
+    await _must_exist(ctx, rollout_id)
+    last: Snapshot | None = None
+    async with ctx.feed.follow(rollout_id) as mailbox:
+        while not mailbox.closed:
+            now = await rollouts.snapshot(ctx, rollout_id)
+            if last is None or (now.rollout, now.counts) != (last.rollout, last.counts):
+                yield now
+            last = now
+            if now.rollout.status.is_final:
+                return
+            # Time alone changes counts too: a soak ends without an event. A final state need not wait its second.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await mailbox.take()
+            await asyncio.sleep(0.1)
+
+
+async def _live(ctx: Context, mailbox: Mailbox, last: Cursor) -> AsyncGenerator[Event, None]:
+    """What the mailbox receives, until it is closed or has overflowed."""
+    while not mailbox.closed and not mailbox.overflowed:
+        for event in await mailbox.take():
+            if event.cursor > last:
+                last = event.cursor
+                yield event
+                async for derived in _derived(ctx, event, 0):
+                    yield derived
+
+
+async def _derived(ctx: Context, event: Event, after: int) -> AsyncGenerator[Event, None]:
+    """A batch that started, as one event for each device in it; part n of the cursor is the n-th device."""
+    if event.type is not EventType.BATCH_STARTED or event.rollout_id is None:
+        return
+    first, end = event.data["first_rank"], event.data["end_rank"]
+    while first + after < end:
+        async with ctx.db.reading() as conn:
+            page = await members.ranked(conn, event.rollout_id, first + after, end, PAGE)
+        for rank, device in page:
+            after = rank - first + 1
+            yield Event(
+                Cursor(event.cursor.xid, event.cursor.seq, after), event.at, EventType.DEVICE_SCHEDULED, event.rollout_id, event.revision,
+                device, {"batch_number": event.data["batch_number"], "image": event.data["image"]},
+            )  # fmt: skip
+        if not page:
+            return
+
+
+async def _must_exist(ctx: Context, rollout_id: RolloutId) -> None:
+    if await rollouts.one(ctx, rollout_id) is None:
+        raise NotFound(f"there is no rollout {rollout_id}")

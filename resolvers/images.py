@@ -1,0 +1,119 @@
+"""An image was pushed, or an operator names one: decide what follows from it."""
+
+from dataclasses import dataclass
+
+from domain import policies as rules
+from domain.actors import Permission
+from domain.errors import BadInput, Conflict, NotFound
+from domain.events import EventType
+from domain.ids import PolicyId, RolloutId
+from domain.images import Image, Pattern, Push
+from domain.policies import Policy, Scope
+from domain.rollouts import Request, Rollout, ask
+from domain.versions import is_older
+from resolvers import moves
+from resolvers.context import Context
+from storage import events, members, policies, rollouts
+from storage.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one image under one policy, or under none."""
+
+    image: str
+    policy_id: PolicyId | None
+    rollout_id: RolloutId | None
+    """The rollout this push started, or belongs to."""
+    started: bool
+    decision: str
+
+
+async def record_push(ctx: Context, push: Push) -> list[Decision]:
+    """Start a rollout under each policy that governs this image, or say why not; the same push again starts nothing."""
+    async with ctx.db.transaction() as conn:
+        found = rules.scopes(await policies.enabled(conn), push.image)
+        if not found:
+            return [Decision(str(push.image), None, None, False, "no policy matches this image")]
+        return [await _record(ctx, conn, scope, push) for scope in found]
+
+
+async def create_rollout(ctx: Context, policy_id: PolicyId, image: str) -> Rollout:
+    """Roll an image out by hand, to the devices that a policy governs; older versions and earlier releases are allowed."""
+    ctx.actor.must(Permission.OPERATE)
+    release_of = Image.parse(image)
+    async with ctx.db.transaction() as conn:
+        policy = await policies.locked(conn, policy_id)
+        if policy is None:
+            raise NotFound(f"there is no policy {policy_id}")
+        if not Pattern.parse(policy.settings.image_pattern).matches(release_of):
+            raise BadInput(f"image: {release_of} does not match the policy's pattern {policy.settings.image_pattern}")
+        if not await members.base_images(conn, release_of.repository):
+            raise Conflict(f"no device runs {release_of.name}")
+        release, _ = await policies.release(conn, policy_id, release_of, await ctx.db.now(conn))
+        if why := await policies.why_blocked(conn, release):
+            raise Conflict(f"{release_of} is blocked: {why}; unblock it first")
+        await _supersede(ctx, conn, policy_id, release_of)
+        scope = await _scope(conn, policy, release_of)
+        rollout = await rollouts.start(conn, scope, release, release_of, await ctx.db.now(conn), by_hand=True)
+        await _tell(ctx, conn, rollout, policy)
+    return rollout
+
+
+async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> Decision:
+    # Two pushes under one policy are considered one after the other.
+    await policies.locked(conn, scope.policy.id)
+    belongs_to, why_not = await _refusal(conn, scope, push.image)
+    started = await _start(ctx, conn, scope, push.image) if why_not is None else None
+    rollout_id = started.id if started else belongs_to
+    decision = Decision(str(push.image), scope.policy.id, rollout_id, started is not None, why_not or f"started rollout {rollout_id}")
+    await events.record(
+        conn, EventType.WEBHOOK_RECEIVED, await ctx.db.now(conn), rollout=rollout_id,
+        image=decision.image, sender=push.sender, policy_id=scope.policy.id, decision=decision.decision,
+    )  # fmt: skip
+    if started is not None:
+        await _tell(ctx, conn, started, scope.policy)
+    return decision
+
+
+async def _refusal(conn: Connection, scope: Scope, image: Image) -> tuple[RolloutId | None, str | None]:
+    """Why this push starts nothing, with the rollout it belongs to; (None, None) when it should start one."""
+    in_use = await members.base_images(conn, image.repository)
+    if not in_use:
+        return None, f"no device runs {image.name}"
+    if known := await policies.known_release(conn, scope.policy.id, image):
+        latest = await rollouts.latest_of(conn, known)
+        why = await policies.why_blocked(conn, known)
+        return latest, f"this release is blocked: {why}" if why else f"this release is known: rollout {latest}"
+    active = await rollouts.locked_active(conn, scope.policy.id, image.repository)
+    if active and is_older(image.tag or "", active.image.tag or ""):
+        return active.id, f"rollout {active.id} brings a newer version, {active.image}"
+    if all(is_older(image.tag or "", used.tag or "") for used in in_use):
+        return None, f"every device runs a newer version of {image.name}"
+    return None, None
+
+
+async def _start(ctx: Context, conn: Connection, scope: Scope, image: Image) -> Rollout:
+    now = await ctx.db.now(conn)
+    release, _ = await policies.release(conn, scope.policy.id, image, now)
+    await _supersede(ctx, conn, scope.policy.id, image)
+    return await rollouts.start(conn, scope, release, image, now, by_hand=False)
+
+
+async def _supersede(ctx: Context, conn: Connection, policy_id: PolicyId, image: Image) -> None:
+    if active := await rollouts.locked_active(conn, policy_id, image.repository):
+        move = ask(active, Request.SUPERSEDE, await ctx.db.now(conn), f"{image} took over")
+        await moves.save(conn, move, ctx.actor)
+
+
+async def _tell(ctx: Context, conn: Connection, rollout: Rollout, policy: Policy) -> None:
+    image = rollout.image
+    await events.record(
+        conn, EventType.ROLLOUT_CREATED, rollout.created_at, rollout=rollout.id, revision=rollout.revision, image_name=image.name,
+        new_tag=image.tag, image=str(image), strategy=policy.settings.update_strategy, actor=ctx.actor.name,
+    )  # fmt: skip
+
+
+async def _scope(conn: Connection, policy: Policy, image: Image) -> Scope:
+    governed = (scope for scope in rules.scopes(await policies.enabled(conn), image) if scope.policy.id == policy.id)
+    return next(governed, Scope(policy, policy.settings.fleet, ()))

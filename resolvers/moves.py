@@ -1,0 +1,41 @@
+"""Writing a move: the row, its history, and the events that tell of it, in one transaction."""
+
+from typing import Any
+
+from domain.actors import Actor
+from domain.events import EventType
+from domain.rollouts import DeviceStatus, Move
+from storage import events, rollouts
+from storage.connection import Connection
+
+
+async def save(conn: Connection, move: Move, actor: Actor) -> None:
+    """Make a move true; raises rollouts.Moved, and writes nothing, if somebody moved the rollout in between."""
+    await rollouts.save(conn, move, actor.name)
+    if move.event is EventType.ROLLBACK_STARTED:
+        await rollouts.block_release(conn, move.result)
+    await _tell(conn, move, actor)
+
+
+async def _tell(conn: Connection, move: Move, actor: Actor) -> None:
+    new = move.result
+    told: dict[str, Any] = {"status": new.status, "reason": new.reason, "actor": actor.name, **await _details(conn, move)}
+    await events.record(conn, move.event, new.moved_at, rollout=new.id, revision=new.revision, **told)
+    if move.event is EventType.BATCH_COMPLETED and new.plan.health_check_enabled:
+        await events.record(conn, EventType.HEALTH_CHECK_PASSED, new.moved_at, rollout=new.id, revision=new.revision, **told)
+
+
+async def _details(conn: Connection, move: Move) -> dict[str, Any]:
+    before, new = move.before, move.result
+    batch = {"batch_number": new.stage + 1, "total_batches": len(new.stages)}
+    match move.event:
+        case EventType.ROLLOUT_ENROLLED:
+            return {"total_devices": new.size, "total_batches": len(new.stages)}
+        case EventType.BATCH_STARTED:
+            # The ranks say which devices: each one's image.device_scheduled is derived from them when somebody reads it.
+            return {**batch, "first_rank": before.frontier, "end_rank": new.frontier, "image": str(new.image)}
+        case EventType.BATCH_COMPLETED | EventType.ROLLOUT_COMPLETED | EventType.ROLLBACK_STARTED | EventType.ROLLOUT_ROLLED_BACK:
+            counts = await rollouts.counts(conn, new.id, new.moved_at)
+            return {**batch, "devices": {status.value: counts.get(status, 0) for status in DeviceStatus if counts.get(status)}}
+        case _:
+            return {}

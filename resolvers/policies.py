@@ -1,0 +1,67 @@
+"""What operators do with policies."""
+
+from collections.abc import Mapping
+
+from domain import policies as rules
+from domain.actors import Permission
+from domain.errors import NotFound
+from domain.ids import PolicyId
+from domain.images import Image
+from domain.policies import Policy
+from resolvers.context import Context
+from storage import policies
+
+
+async def create(ctx: Context, values: Mapping[str, object]) -> Policy:
+    """A new policy; raises BadInput naming each field that is wrong."""
+    ctx.actor.must(Permission.OPERATE)
+    settings = rules.settings(dict(values))
+    async with ctx.db.transaction() as conn:
+        return await policies.insert(conn, settings, await ctx.db.now(conn))
+
+
+async def update(ctx: Context, policy_id: PolicyId, changes: Mapping[str, object]) -> Policy:
+    """Change the fields that are given; rollouts under way keep the plan they started with."""
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        policy = _found(await policies.locked(conn, policy_id), policy_id)
+        settings = rules.settings({**policy.settings.model_dump(), **changes})
+        return await policies.update(conn, policy_id, settings, await ctx.db.now(conn))
+
+
+async def delete(ctx: Context, policy_id: PolicyId) -> Policy:
+    """Take a policy away; its rollouts go on, and stay in the history."""
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        policy = _found(await policies.locked(conn, policy_id), policy_id)
+        await policies.delete(conn, policy_id, await ctx.db.now(conn))
+        return policy
+
+
+async def unblock(ctx: Context, policy_id: PolicyId, image: str) -> bool:
+    """Let a release that was rolled back be rolled out again; false if it was not blocked."""
+    ctx.actor.must(Permission.OPERATE)
+    release = Image.parse(image)
+    async with ctx.db.transaction() as conn:
+        _found(await policies.locked(conn, policy_id), policy_id)
+        return await policies.unblock(conn, policy_id, release)
+
+
+async def one(ctx: Context, policy_id: PolicyId) -> Policy | None:
+    """One policy, deleted or not."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await policies.one(conn, policy_id)
+
+
+async def page(ctx: Context, after: PolicyId, limit: int) -> list[Policy]:
+    """Policies in the order they were made."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await policies.page(conn, after, limit)
+
+
+def _found(policy: Policy | None, policy_id: PolicyId) -> Policy:
+    if policy is None:
+        raise NotFound(f"there is no policy {policy_id}")
+    return policy

@@ -1,0 +1,77 @@
+"""Devices, as a client sees them."""
+
+from datetime import datetime
+from typing import Any, Self
+
+import strawberry
+from strawberry.scalars import JSON
+
+from domain import devices as domain
+from domain import targets
+from domain.ids import DeviceId, RolloutId
+from resolvers import devices
+from schema.paging import DEFAULT, Connection, paged
+from schema.rollouts import RolloutDevice
+from schema.session import Info
+
+
+@strawberry.type(description="What a device should run, rollouts included: what its next poll will say.")
+class TargetState:
+    apps: JSON = strawberry.field(description="By app id; each service has its image in `imageName` and `config.image`.")
+    config: JSON = strawberry.field(description="Settings passed through to the agent.")
+    version: int = strawberry.field(description="Rises by one at every change the device can see.")
+
+    @classmethod
+    def of(cls, target: targets.Target) -> Self:
+        return cls(apps=JSON(target.apps), config=JSON(target.config), version=target.version)
+
+
+@strawberry.type(description="What a device last reported.")
+class CurrentState:
+    apps: JSON = strawberry.field(description="By app id, as the device sent it.")
+    version: int | None = strawberry.field(description="The target version it had polled; no proof that it runs it.")
+    info: JSON = strawberry.field(description="What else it said of itself.")
+    reported_at: datetime = strawberry.field(description="When.")
+
+    @classmethod
+    def of(cls, state: domain.CurrentState) -> Self:
+        return cls(apps=JSON(state.apps), version=state.version, info=JSON(state.info), reported_at=state.reported_at)
+
+
+@strawberry.type(description="One machine in the field.")
+class Device:
+    uuid: strawberry.ID = strawberry.field(description="The name it gave itself when it registered.")
+    name: str = strawberry.field(description="What people call it.")
+    type: str = strawberry.field(description="What kind of machine it is.")
+    fleet: str | None = strawberry.field(description="The fleet its provisioning key belongs to.")
+    created_at: datetime = strawberry.field(description="When it registered.")
+    last_seen_at: datetime | None = strawberry.field(description="When it last polled or reported, to half a minute.")
+    device_id: strawberry.Private[DeviceId]
+
+    @classmethod
+    def of(cls, device: domain.Device) -> Self:
+        return cls(
+            uuid=strawberry.ID(device.uuid),
+            name=device.name,
+            type=device.type,
+            fleet=device.fleet,
+            created_at=device.created_at,
+            last_seen_at=device.last_seen_at,
+            device_id=device.id,
+        )
+
+    @strawberry.field(description="What it should run, rollouts included.")
+    async def target_state(self, info: Info) -> TargetState:
+        return TargetState.of(await devices.target(info.context.ctx, self.device_id))
+
+    @strawberry.field(description="What it last reported.")
+    async def current_state(self, info: Info) -> CurrentState | None:
+        state = await devices.current_state(info.context.ctx, self.device_id)
+        return None if state is None else CurrentState.of(state)
+
+    @strawberry.field(description="Its places in rollouts, newest first.")
+    async def rollouts(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[RolloutDevice]:
+        async def read(before: int, limit: int) -> Any:
+            return await devices.places(info.context.ctx, self.device_id, RolloutId(before), limit)
+
+        return await paged(first, after, 2**62, read, lambda member: member.rollout_id, RolloutDevice.of)

@@ -1,0 +1,60 @@
+"""What a client is told of an error: the sentence and a code for what it caused, “internal error” for what it did not."""
+
+import logging
+from collections.abc import Iterator
+
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.types.execution import StreamExecutionResult
+
+from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
+
+CODES: dict[type[Refused], str] = {
+    BadInput: "BAD_USER_INPUT",
+    Unauthenticated: "UNAUTHENTICATED",
+    Forbidden: "FORBIDDEN",
+    NotFound: "NOT_FOUND",
+    Conflict: "CONFLICT",
+}
+log = logging.getLogger(__name__)
+
+
+class Errors(SchemaExtension):
+    """Gives refusals their codes and keeps everything else to the log."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        _translate(self.execution_context.result)
+
+    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
+        _translate(result)
+        yield
+
+
+def shown(error: GraphQLError) -> GraphQLError:
+    """The error as a client sees it; showing it again changes nothing."""
+    cause = error.original_error
+    if isinstance(cause, Refused):
+        return _with_code(error, str(cause), _code(cause))
+    if cause is not None and not isinstance(cause, GraphQLError):
+        return _with_code(error, "internal error", "INTERNAL")
+    return error if error.extensions else _with_code(error, error.message, "BAD_USER_INPUT")
+
+
+def is_ours(error: GraphQLError) -> bool:
+    """Whether this is a bug of ours rather than something the client caused."""
+    return error.original_error is not None and not isinstance(error.original_error, Refused | GraphQLError)
+
+
+def _translate(result: object) -> None:
+    errors = getattr(result, "errors", None)
+    if errors:
+        result.errors = [shown(error) for error in errors]  # type: ignore[attr-defined]
+
+
+def _code(cause: Refused) -> str:
+    return next(code for kind, code in CODES.items() if isinstance(cause, kind))
+
+
+def _with_code(error: GraphQLError, message: str, code: str) -> GraphQLError:
+    return GraphQLError(message, error.nodes, error.source, error.positions, error.path, None, {"code": code})

@@ -1,0 +1,94 @@
+"""Policies, as a client sees them."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import strawberry
+
+from domain import policies as domain
+from domain.ids import PolicyId, RolloutId
+from resolvers import rollouts
+from schema.enums import Strategy
+from schema.paging import DEFAULT, Connection, paged
+from schema.session import Info
+
+if TYPE_CHECKING:
+    from schema.rollouts import Rollout
+
+
+@strawberry.type(description="Which pushed images are rolled out, to which devices, and how carefully.")
+class Policy:
+    id: strawberry.ID = strawberry.field(description="Names this policy in every other call.")
+    image_pattern: str = strawberry.field(
+        description="An anchored glob over repository and, after a colon, tag: `*` stays within one path component, `**` crosses them."
+    )
+    update_strategy: Strategy = strawberry.field(description="Everybody at once, in batches, or in batches once an operator starts it.")
+    fleet: str | None = strawberry.field(description="Only devices of this fleet; null is all that no more specific policy governs.")
+    staged_batches: int = strawberry.field(description="How many batches; 3 is 10 %, 50 % and 100 % of the devices.")
+    batch_delay_minutes: float = strawberry.field(description="From a batch having proved itself until the next one opens.")
+    health_check_enabled: bool = strawberry.field(description="Whether a device must run the image, healthy, for the soak time.")
+    soak_minutes: float = strawberry.field(description="How long that is.")
+    pickup_minutes: float = strawberry.field(description="How long a batch waits for a device to poll before another takes its place.")
+    deadline_minutes: float = strawberry.field(
+        description="How long a device that took the image may stay silent before it counts as failed."
+    )
+    auto_rollback_enabled: bool = strawberry.field(description="Whether too many failures roll everybody back; otherwise they pause.")
+    max_failure_rate: float = strawberry.field(description="Failed / (good + failed) above this stops the rollout; 0 to 1.")
+    min_outcomes: int = strawberry.field(description="How many outcomes it takes to stop while others are still expected.")
+    enabled: bool = strawberry.field(description="Whether pushes are acted on.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+
+    @classmethod
+    def of(cls, policy: domain.Policy) -> Self:
+        values = policy.settings.model_dump()
+        return cls(id=strawberry.ID(str(policy.id)), created_at=policy.created_at, updated_at=policy.updated_at, **values)
+
+    @strawberry.field(description="Its rollouts, newest first.")
+    async def rollouts(
+        self, info: Info, first: int = DEFAULT, after: str | None = None
+    ) -> Connection[Annotated["Rollout", strawberry.lazy("schema.rollouts")]]:
+        from schema.rollouts import Rollout
+
+        async def read(before: int, limit: int) -> Any:
+            return await rollouts.page(info.context.ctx, RolloutId(before), limit, policy=PolicyId(int(self.id)))
+
+        return await paged(first, after, 2**62, read, lambda row: row.id, Rollout.of)
+
+
+@strawberry.input(description="A new policy; what is left out has the default shown.")
+class CreatePolicyInput:
+    image_pattern: str
+    update_strategy: Strategy
+    fleet: str | None = None
+    staged_batches: int = 3
+    batch_delay_minutes: float = 30
+    health_check_enabled: bool = True
+    soak_minutes: float = 1
+    pickup_minutes: float = 15
+    deadline_minutes: float = 30
+    auto_rollback_enabled: bool = True
+    max_failure_rate: float = 0.2
+    min_outcomes: int = 5
+    enabled: bool = True
+
+
+@strawberry.input(description="What to change; what is left out stays.")
+class UpdatePolicyInput:
+    image_pattern: strawberry.Maybe[str]
+    update_strategy: strawberry.Maybe[Strategy]
+    fleet: strawberry.Maybe[str | None]
+    staged_batches: strawberry.Maybe[int]
+    batch_delay_minutes: strawberry.Maybe[float]
+    health_check_enabled: strawberry.Maybe[bool]
+    soak_minutes: strawberry.Maybe[float]
+    pickup_minutes: strawberry.Maybe[float]
+    deadline_minutes: strawberry.Maybe[float]
+    auto_rollback_enabled: strawberry.Maybe[bool]
+    max_failure_rate: strawberry.Maybe[float]
+    min_outcomes: strawberry.Maybe[int]
+    enabled: strawberry.Maybe[bool]
+
+    def changes(self) -> dict[str, object]:
+        """The fields that were given."""
+        return {name: given.value for name, given in vars(self).items() if given is not None}

@@ -1,0 +1,46 @@
+"""Request bodies: whole, inflated where the agent compressed them, and never larger than allowed."""
+
+import zlib
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from domain.errors import BadInput
+
+MOST_SENT = 1_000_000
+MOST_INFLATED = 10_000_000  # what the original's server took
+
+
+async def read_json(request: Request) -> Any:
+    """A body as JSON; raises BadInput for what is none."""
+    return parse_json(inflated(await request.body(), request.headers.get("content-encoding", "")))
+
+
+def inflated(body: bytes, encoding: str) -> bytes:
+    """Undo gzip; a small body that would become a huge one is refused before it does."""
+    if encoding.lower() in ("", "identity"):
+        return body
+    if encoding.lower() != "gzip":
+        raise HTTPException(415, f"the content encoding “{encoding[:32]}” is not understood; send gzip or none")
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        whole = inflater.decompress(body, MOST_INFLATED)
+    except zlib.error as bad:
+        raise BadInput("the body says it is gzip and is not") from bad
+    if inflater.unconsumed_tail:
+        raise HTTPException(413, f"the body inflates to more than {MOST_INFLATED} bytes")
+    if not inflater.eof:
+        raise BadInput("the gzip body is cut off")
+    return whole
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON that PostgreSQL can keep."""
+    if b"\\u0000" in body:
+        raise BadInput("the body holds a null character")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as bad:
+        raise BadInput(f"the body is not JSON: {bad}") from bad

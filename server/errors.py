@@ -1,0 +1,37 @@
+"""What a REST caller is told of an error: a status, and the sentence."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
+
+STATUS: dict[type[Refused], int] = {BadInput: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, Conflict: 409}
+log = logging.getLogger(__name__)
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """Somebody asked for what cannot be."""
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def http_error(_: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such path, wrong method, body too large."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def internal(_: Request, error: Exception) -> Response:
+    """A bug of ours: logged whole by the server, told in two words."""
+    return JSONResponse({"error": "internal error"}, 500)
+
+
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    Refused: refused,
+    HTTPException: http_error,
+    Exception: internal,
+}

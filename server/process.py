@@ -1,0 +1,81 @@
+"""A running server: database, application, sockets, and their end in the right order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from server.app import create_app
+from server.embedded import embedded_postgres
+from server.settings import Settings
+from storage.database import Clock, Database, database_clock
+from storage.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    db: Database
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: whoever runs it decides when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The database that is set, or an embedded one for as long as the block runs."""
+    if settings.database_url is not None:
+        yield settings.database_url
+    else:
+        with embedded_postgres(settings.data_dir) as url:
+            yield url
+
+
+@asynccontextmanager
+async def running(settings: Settings, url: str, *, clock: Clock = database_clock) -> AsyncIterator[Running]:
+    """Serve while the block runs; the database is brought up to date first."""
+    await migrate(url)
+    async with Database.connect(url, clock=clock) as db:
+        app = create_app(settings, db)
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,  # it would show webhook secrets, and cost half the polls per second
+            server_header=False,
+            ws="websockets-sansio",
+            ws_max_size=65_536,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = _Server(config)
+        task = asyncio.create_task(server.serve(), name="uvicorn")
+        try:
+            yield Running(await _address(server, task), db)
+        finally:
+            app.state.wiring.feed.close()
+            server.should_exit = True
+            await task
+
+
+async def _address(server: uvicorn.Server, task: asyncio.Task[None]) -> str:
+    while not server.started:
+        if task.done():
+            await task
+            raise RuntimeError("the server could not start; the log says why")
+        await asyncio.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,0 +1,47 @@
+"""What can be set from outside, read once at start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from server.embedded import default_data_dir
+
+
+class BadSetting(Exception):
+    """A setting cannot be understood; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process runs. Each field is an environment variable of the same name in capitals, prefixed ROLLWAVE_ (but DATABASE_URL)."""
+
+    database_url: str | None = None
+    """Any PostgreSQL from 15 on; without it an embedded one runs in `data_dir`."""
+    data_dir: Path = Path("rollwave-data")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 picks a free one."""
+    webhook_secret: str | None = None
+    """What senders of webhooks must know; without it webhooks are refused."""
+    graphiql: bool = False
+    """Whether GET /graphql shows GraphiQL."""
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment; raises BadSetting."""
+        port = environ.get("ROLLWAVE_PORT", "8000")
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise BadSetting(f"ROLLWAVE_PORT must be a port number, not “{port}”")
+        secret = environ.get("ROLLWAVE_WEBHOOK_SECRET") or None
+        if secret is not None and len(secret) < 16:
+            raise BadSetting("ROLLWAVE_WEBHOOK_SECRET must have 16 characters at least")
+        return cls(
+            database_url=environ.get("DATABASE_URL") or None,
+            data_dir=Path(environ.get("ROLLWAVE_DATA_DIR") or default_data_dir()),
+            host=environ.get("ROLLWAVE_HOST", "127.0.0.1"),
+            port=int(port),
+            webhook_secret=secret,
+            graphiql=environ.get("ROLLWAVE_GRAPHIQL", "") in ("1", "true", "yes"),
+        )

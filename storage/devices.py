@@ -1,0 +1,119 @@
+"""Every statement that reads or writes devices, the keys that let them in, and what they last reported."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.devices import CurrentState, Device, Report
+from domain.ids import DeviceId
+from storage.connection import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What a provisioning key allows."""
+
+    fleet: str | None
+
+
+async def insert_provisioning_key(conn: Connection, key_hash: bytes, fleet: str | None, now: datetime) -> None:
+    """Let whoever holds this key register devices in a fleet."""
+    await conn.execute("insert into provisioning_keys (hash, fleet, created_at) values ($1, $2, $3)", key_hash, fleet, now)
+
+
+async def enrolment(conn: Connection, key_hash: bytes) -> Enrolment | None:
+    """What a provisioning key allows, or None if there is no such key."""
+    row = await conn.fetchrow("select fleet from provisioning_keys where hash = $1", key_hash)
+    return None if row is None else Enrolment(row["fleet"])
+
+
+async def register(conn: Connection, uuid: str, name: str, kind: str, fleet: str | None, key_hash: bytes, now: datetime) -> Device | None:
+    """A new device with an empty target; the one there is if it registers again with the same key; None if the uuid is taken."""
+    inserted = await conn.fetchrow(
+        """
+        with new as (
+            insert into devices (uuid, name, type, fleet, key_hash, created_at) values ($1, $2, $3, $4, $5, $6)
+            on conflict (uuid) do nothing
+            returning *
+        ), target as (
+            insert into targets (device_id, apps, config, version, updated_at) select id, '{}', '{}', 0, $6 from new
+        )
+        select * from new
+        """,
+        uuid, name, kind, fleet, key_hash, now,
+    )  # fmt: skip
+    row = inserted or await conn.fetchrow("select * from devices where uuid = $1 and key_hash = $2", uuid, key_hash)
+    return None if row is None else _device(row)
+
+
+async def key_of(conn: Connection, uuid: str) -> tuple[DeviceId, bytes] | None:
+    """A device's id and the hash of its key."""
+    row = await conn.fetchrow("select id, key_hash from devices where uuid = $1", uuid)
+    return None if row is None else (DeviceId(row["id"]), row["key_hash"])
+
+
+async def seen(conn: Connection, device: DeviceId, now: datetime, every: timedelta) -> None:
+    """Note that a device was heard of, unless that was noted a moment ago."""
+    await conn.execute(
+        "update devices set last_seen_at = $2 where id = $1 and (last_seen_at is null or last_seen_at < $2::timestamptz - $3::interval)",
+        device, now, every,
+    )  # fmt: skip
+
+
+async def is_replay(conn: Connection, device: DeviceId, version: int | None) -> bool:
+    """Whether a report is an old one, sent again: agents that report a version strip it from what they had queued."""
+    if version is None:
+        sends: bool = await conn.fetchval("select sends_version from devices where id = $1", device)
+        return sends
+    await conn.execute("update devices set sends_version = true where id = $1 and not sends_version", device)
+    return False
+
+
+async def save_report(conn: Connection, device: DeviceId, report: Report, now: datetime) -> None:
+    """Keep what a device said, over what it said before; a report without apps says nothing of them."""
+    await conn.execute(
+        """
+        insert into current_states (device_id, apps, version, info, reported_at) values ($1, coalesce($2, '{}'::jsonb), $3, $4, $5)
+        on conflict (device_id) do update
+           set apps = coalesce($2, current_states.apps),
+               version = coalesce($3, current_states.version),
+               info = current_states.info || excluded.info,
+               reported_at = excluded.reported_at
+        """,
+        device, report.apps, report.version, report.info, now,
+    )  # fmt: skip
+
+
+async def current_state(conn: Connection, device: DeviceId) -> CurrentState | None:
+    """What a device last reported, if it ever did."""
+    row = await conn.fetchrow("select * from current_states where device_id = $1", device)
+    return None if row is None else CurrentState(row["apps"], row["version"], row["info"], row["reported_at"])
+
+
+async def by_uuid(conn: Connection, uuid: str) -> Device | None:
+    row = await conn.fetchrow("select * from devices where uuid = $1", uuid)
+    return None if row is None else _device(row)
+
+
+async def by_id(conn: Connection, device: DeviceId) -> Device | None:
+    row = await conn.fetchrow("select * from devices where id = $1", device)
+    return None if row is None else _device(row)
+
+
+async def page(conn: Connection, after: DeviceId, limit: int, fleet: str | None) -> list[Device]:
+    """Devices in the order they registered."""
+    rows = await conn.fetch(
+        "select * from devices where id > $1 and ($3::text is null or fleet = $3) order by id limit $2", after, limit, fleet
+    )
+    return [_device(row) for row in rows]
+
+
+def _device(row: Row) -> Device:
+    return Device(
+        id=DeviceId(row["id"]),
+        uuid=str(row["uuid"]),
+        name=row["name"],
+        type=row["type"],
+        fleet=row["fleet"],
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+    )

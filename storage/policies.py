@@ -1,0 +1,113 @@
+"""Every statement that reads or writes policies and the releases they govern."""
+
+from datetime import datetime
+
+from domain.ids import PolicyId, ReleaseId
+from domain.images import Image
+from domain.policies import Policy, PolicySettings
+from storage.connection import Connection, Row
+
+_FIELDS = tuple(PolicySettings.model_fields)
+_COLUMNS = ", ".join(_FIELDS)
+
+
+async def insert(conn: Connection, settings: PolicySettings, now: datetime) -> Policy:
+    """A new policy."""
+    values = settings.model_dump()
+    places = ", ".join(f"${number + 2}" for number in range(len(_FIELDS)))
+    row = await conn.fetchrow(
+        f"insert into policies ({_COLUMNS}, created_at, updated_at) values ({places}, $1, $1) returning *",  # noqa: S608 – names of our own
+        now, *(values[field] for field in _FIELDS),
+    )  # fmt: skip
+    assert row is not None
+    return _policy(row)
+
+
+async def update(conn: Connection, policy: PolicyId, settings: PolicySettings, now: datetime) -> Policy:
+    """Replace what was decided; rollouts under way keep the plan they started with."""
+    values = settings.model_dump()
+    changes = ", ".join(f"{field} = ${number + 3}" for number, field in enumerate(_FIELDS))
+    row = await conn.fetchrow(
+        f"update policies set {changes}, updated_at = $2 where id = $1 returning *",  # noqa: S608 – names of our own
+        policy, now, *(values[field] for field in _FIELDS),
+    )  # fmt: skip
+    assert row is not None
+    return _policy(row)
+
+
+async def delete(conn: Connection, policy: PolicyId, now: datetime) -> None:
+    """Take a policy out of sight; its rollouts keep pointing at it."""
+    await conn.execute("update policies set deleted_at = $2, enabled = false where id = $1", policy, now)
+
+
+async def locked(conn: Connection, policy: PolicyId) -> Policy | None:
+    """One policy, so that nobody else changes it before this transaction ends."""
+    row = await conn.fetchrow("select * from policies where id = $1 and deleted_at is null for update", policy)
+    return None if row is None else _policy(row)
+
+
+async def one(conn: Connection, policy: PolicyId) -> Policy | None:
+    row = await conn.fetchrow("select * from policies where id = $1", policy)
+    return None if row is None else _policy(row)
+
+
+async def page(conn: Connection, after: PolicyId, limit: int) -> list[Policy]:
+    """Policies in the order of their ids."""
+    rows = await conn.fetch("select * from policies where id > $1 and deleted_at is null order by id limit $2", after, limit)
+    return [_policy(row) for row in rows]
+
+
+async def enabled(conn: Connection) -> list[Policy]:
+    """Every policy that may act on a push."""
+    return [_policy(row) for row in await conn.fetch("select * from policies where enabled and deleted_at is null order by id")]
+
+
+async def release(conn: Connection, policy: PolicyId, image: Image, now: datetime) -> tuple[ReleaseId, bool]:
+    """The release of this image under this policy, and whether it is new; of two at once, one sees a new one."""
+    release_id = await conn.fetchval(
+        """
+        insert into releases (policy_id, repository, identity, first_seen_at)
+        values ($1, $2, $3, $4)
+        on conflict do nothing
+        returning id
+        """,
+        policy, image.repository, image.release, now,
+    )  # fmt: skip
+    if release_id is not None:
+        return ReleaseId(release_id), True
+    known = await conn.fetchval(
+        "select id from releases where policy_id = $1 and repository = $2 and identity = $3",
+        policy, image.repository, image.release,
+    )  # fmt: skip
+    return ReleaseId(known), False
+
+
+async def known_release(conn: Connection, policy: PolicyId, image: Image) -> ReleaseId | None:
+    """The release of this image under this policy, if it was ever pushed."""
+    release_id: int | None = await conn.fetchval(
+        "select id from releases where policy_id = $1 and repository = $2 and identity = $3", policy, image.repository, image.release
+    )
+    return None if release_id is None else ReleaseId(release_id)
+
+
+async def why_blocked(conn: Connection, release_id: ReleaseId) -> str | None:
+    """Why this release may not be rolled out, or None if it may."""
+    reason: str | None = await conn.fetchval("select blocked_reason from releases where id = $1 and blocked_at is not null", release_id)
+    return reason
+
+
+async def unblock(conn: Connection, policy: PolicyId, image: Image) -> bool:
+    """Let a release that was rolled back be rolled out again; tells whether it was blocked."""
+    done = await conn.execute(
+        """
+        update releases set blocked_at = null, blocked_reason = null
+         where policy_id = $1 and repository = $2 and identity = $3 and blocked_at is not null
+        """,
+        policy, image.repository, image.release,
+    )  # fmt: skip
+    return done == "UPDATE 1"
+
+
+def _policy(row: Row) -> Policy:
+    settings = PolicySettings.model_validate({field: row[field] for field in _FIELDS})
+    return Policy(PolicyId(row["id"]), settings, row["created_at"], row["updated_at"])
