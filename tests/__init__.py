@@ -1,0 +1,1 @@
+"""Laws of Rollwave, on a real PostgreSQL."""

@@ -1,0 +1,160 @@
+"""A client of a running server, over real HTTP and WebSocket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+from gql import Client, gql
+from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
+
+from resolvers import tokens
+from server.process import Running
+
+
+class Api:
+    """What a frontend, an automation, a registry and a device would send."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, token: str, secret: str) -> None:
+        self.http = http
+        self.url = url
+        self.token = token
+        self.secret = secret
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, server: Running, secret: str) -> AsyncIterator[Self]:
+        """A client with a fresh token."""
+        async with cls.at(server.url, await tokens.create(server.db, "ops"), secret) as api:
+            yield api
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, url: str, token: str, secret: str) -> AsyncIterator[Self]:
+        """A client with a token that it was given."""
+        async with aiohttp.ClientSession(url) as http:
+            yield cls(http, url, token, secret)
+
+    async def graphql(self, document: str, **variables: Any) -> Any:
+        """The data of an answer without errors."""
+        answer = await self.ask(document, **variables)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    async def refused(self, document: str, **variables: Any) -> tuple[str, str]:
+        """The code and the sentence of an answer that refuses."""
+        [error] = (await self.ask(document, **variables))["errors"]
+        return error["extensions"]["code"], error["message"]
+
+    async def ask(self, document: str, **variables: Any) -> Any:
+        """An answer, whatever it says."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with self.http.post("/graphql", json={"query": document, "variables": variables}, headers=headers) as response:
+            return await response.json()
+
+    async def webhook(self, body: Any, secret: str | None = None) -> tuple[int, Any]:
+        """Post to the webhook with the secret in its path."""
+        async with self.http.post(f"/api/v1/webhooks/docker-registry/{secret or self.secret}", json=body) as response:
+            return response.status, await response.json()
+
+    async def push(self, image: str) -> Any:
+        """Docker Hub says an image was pushed."""
+        name, _, tag = image.partition(":")
+        _, answer = await self.webhook({"repository": {"repo_name": name}, "push_data": {"tag": tag}})
+        return answer
+
+    @asynccontextmanager
+    async def subscribed(self, document: str, **variables: Any) -> AsyncIterator[AsyncIterator[Any]]:
+        """A subscription over graphql-transport-ws."""
+        transport = AIOHTTPWebsocketsTransport(
+            url=f"{self.url.replace('http', 'ws', 1)}/graphql", init_payload={"Authorization": f"Bearer {self.token}"}
+        )
+        async with Client(transport=transport) as session:
+            query = gql(document)
+            query.variable_values = variables
+            yield session.subscribe(query)
+
+    async def device(self, uuid: str, apps: Any = None, *, fleet: str | None = None) -> "Agent":
+        """A registered device, told to run these apps."""
+        created = await self.graphql("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
+        agent = Agent(self.http, uuid)
+        await agent.register(created["createProvisioningKey"])
+        if apps is not None:
+            await self.set_target(uuid, apps)
+        return agent
+
+    async def set_target(self, uuid: str, apps: Any) -> Any:
+        """Tell a device what to run."""
+        answer = await self.graphql(
+            "mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version apps } }", uuid=uuid, apps=apps
+        )
+        return answer["setDeviceTarget"]
+
+
+class Agent:
+    """A device in the field, as agent A2 speaks."""
+
+    def __init__(self, http: aiohttp.ClientSession, uuid: str) -> None:
+        self.http = http
+        self.uuid = uuid
+        self.key = uuid.replace("-", "") * 2
+        self.etag: str | None = None
+        self.version: int | None = None
+
+    async def register(self, provisioning_key: str) -> tuple[int, Any]:
+        """Introduce itself."""
+        body = {"uuid": self.uuid, "deviceName": f"press {self.uuid[:4]}", "deviceType": "pi4", "deviceApiKey": self.key}
+        headers = {"Authorization": f"Bearer {provisioning_key}"}
+        async with self.http.post("/api/v1/device/register", json=body, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def poll(self) -> tuple[int, Any]:
+        """Ask for the target state; remembers the ETag as agents do."""
+        headers = {"X-Device-API-Key": self.key} | ({"if-none-match": self.etag} if self.etag else {})
+        async with self.http.get(f"/api/v1/device/{self.uuid}/state", headers=headers) as response:
+            body = (await response.json())[self.uuid] if response.status == 200 else None
+            self.etag = response.headers.get("etag")
+            self.version = body["version"] if body else self.version
+            return response.status, body
+
+    async def report(self, image: str, status: str = "running", **more: Any) -> int:
+        """Say what runs."""
+        service = {"serviceName": "web", "imageName": image, "status": status, **more}
+        return await self.send({"apps": {"1001": {"appId": 1001, "services": [service]}}, "version": self.version})
+
+    async def send(self, state: Any) -> int:
+        """A report of any shape."""
+        headers = {"X-Device-API-Key": self.key}
+        async with self.http.patch("/api/v1/device/state", json={self.uuid: state}, headers=headers) as response:
+            return response.status
+
+    async def obey(self, **more: Any) -> str:
+        """Poll, and report that what was asked for runs; returns the image."""
+        _, body = await self.poll()
+        if body is not None:
+            self.image = str(body["apps"]["1001"]["services"][0]["imageName"])
+        assert await self.report(self.image, **more) == 200
+        return self.image
+
+
+def web(image: str, app: str = "monitoring") -> dict[str, Any]:
+    """The apps of a device with one service."""
+    return {
+        "1001": {
+            "appId": 1001,
+            "appName": app,
+            "services": [{"serviceId": 7, "serviceName": "web", "imageName": image, "config": {"ports": ["8080:80"]}}],
+        }
+    }
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], wanted: Any, seconds: float = 10) -> None:
+    """Ask again until the answer is what is wanted."""
+    answer: Any = None
+    try:
+        async with asyncio.timeout(seconds):
+            while (answer := await check()) != wanted:
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        assert answer == wanted, f"not within {seconds} s"

@@ -1,0 +1,112 @@
+"""One PostgreSQL for the whole run, one database for each test, cloned from a template that has the tables."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from domain.actors import Actor
+from resolvers.context import Context
+from resolvers.feed import Feed
+from server.embedded import embedded_postgres
+from server.process import Running, running
+from server.settings import Settings
+from storage.database import Database
+from storage.migrate import migrate
+from tests.api import Api
+from tests.clock import MovableClock
+
+SECRET = "a-secret-for-webhooks"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The URL of a PostgreSQL where databases may be made: DATABASE_URL, or an embedded one that does not wait for the disk."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
+    directory = Path(tempfile.mkdtemp(prefix="rollwave-test-"))
+    directory.chmod(0o755)  # as root the server runs under another user, who has to get in
+    try:
+        with embedded_postgres(directory / "data", {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}) as url:
+            yield url
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+async def template(cluster: str) -> AsyncIterator[str]:
+    """A database with the tables and nothing in them."""
+    name = f"rollwave_template_{os.getpid()}"
+    await _run(cluster, f"create database {name}")
+    await migrate(_at(cluster, name))
+    yield name
+    await _run(cluster, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database_url(cluster: str, template: str) -> AsyncIterator[str]:
+    """A database of this test's own."""
+    name = f"rollwave_test_{os.getpid()}_{next(_numbers)}"
+    await _run(cluster, f"create database {name} template {template}")
+    yield _at(cluster, name)
+    await _run(cluster, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """The database's clock, which the test may move."""
+    return MovableClock()
+
+
+@pytest.fixture
+async def db(database_url: str, clock: MovableClock) -> AsyncIterator[Database]:
+    """A pool on this test's database."""
+    async with Database.connect(database_url, clock=clock) as database:
+        yield database
+
+
+@pytest.fixture
+def operator(db: Database) -> Context:
+    """An operator in this process, with nothing running beside."""
+    return Context(db, Feed(), Actor.operator("ops"))
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """A server on a free port."""
+    return Settings(port=0, webhook_secret=SECRET)
+
+
+@pytest.fixture
+async def server(database_url: str, settings: Settings, clock: MovableClock) -> AsyncIterator[Running]:
+    """A whole server over real sockets."""
+    async with running(settings, database_url, clock=clock) as server:
+        yield server
+
+
+@pytest.fixture
+async def api(server: Running) -> AsyncIterator[Api]:
+    """A client of that server who holds an operator's token."""
+    async with Api.of(server, SECRET) as api:
+        yield api
+
+
+async def _run(url: str, statement: str) -> None:
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute(statement)
+    finally:
+        await conn.close()
+
+
+def _at(url: str, database: str) -> str:
+    """The same server, another database."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{database}" + (f"?{query}" if query else "")
