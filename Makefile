@@ -1,0 +1,48 @@
+# Everything Rollwave does for its developers. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format snapshots bench lock
+
+help: ## List the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet, a good push and a bad one
+	@$(BIN)/python -m tools.demo $(ARGS)
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Format, lint, types, import contracts, tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-show-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+format: $(READY) ## Format, and mend what the linter can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+snapshots: $(READY) ## Rewrite schema/schema.graphql and storage/schema.sql; read the diff
+	@$(BIN)/python -m tools.snapshots
+
+bench: $(READY) ## Measure; JSON=file writes the figures too
+	@$(BIN)/python -m tools.bench $(if $(JSON),--json $(JSON))
+
+lock: $(READY) ## Pin what pyproject.toml asks for, with hashes and without addresses
+	@$(BIN)/pip-compile $(PIN) -o requirements.lock pyproject.toml
+	@$(BIN)/pip-compile $(PIN) --extra dev -o requirements-dev.lock pyproject.toml
+
+PIN := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+       --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+$(READY): requirements-dev.lock
+	@echo "setting up $(VENV) …"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

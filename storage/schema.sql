@@ -1,0 +1,407 @@
+CREATE TABLE public.members (
+    rollout_id bigint NOT NULL,
+    rank integer NOT NULL,
+    device_id bigint NOT NULL,
+    repository text NOT NULL,
+    live boolean DEFAULT true NOT NULL,
+    from_image text,
+    taken_at timestamp with time zone,
+    outcome text,
+    outcome_at timestamp with time zone,
+    reason text,
+    returned_at timestamp with time zone,
+    skipped_at timestamp with time zone,
+    CONSTRAINT members_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.rollouts (
+    id bigint NOT NULL,
+    policy_id bigint NOT NULL,
+    release_id bigint NOT NULL,
+    repository text NOT NULL,
+    image text NOT NULL,
+    fleet text,
+    except_fleets text[] NOT NULL,
+    shares integer[] NOT NULL,
+    delay interval NOT NULL,
+    soak interval NOT NULL,
+    pickup interval NOT NULL,
+    deadline interval NOT NULL,
+    max_failure_rate double precision NOT NULL,
+    min_outcomes integer NOT NULL,
+    health_check_enabled boolean NOT NULL,
+    auto_rollback_enabled boolean NOT NULL,
+    starts_by_itself boolean NOT NULL,
+    by_hand boolean NOT NULL,
+    status text NOT NULL,
+    stages integer[] NOT NULL,
+    stage integer NOT NULL,
+    size integer NOT NULL,
+    frontier integer NOT NULL,
+    reached integer NOT NULL,
+    revision integer NOT NULL,
+    frontier_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    overruled boolean NOT NULL,
+    reason text,
+    created_at timestamp with time zone NOT NULL,
+    moved_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT rollouts_check CHECK (((frontier >= 0) AND (frontier <= reached))),
+    CONSTRAINT rollouts_check1 CHECK (((reached >= 0) AND (reached <= size))),
+    CONSTRAINT rollouts_status_check CHECK ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'paused'::text, 'rolling_back'::text, 'completed'::text, 'rolled_back'::text, 'cancelled'::text, 'superseded'::text])))
+);
+
+CREATE FUNCTION public.exposure(m public.members, r public.rollouts) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+    select case
+        when m.skipped_at is not null then 0
+        when m.rank < r.frontier then 1
+        when m.rank < r.reached then 2
+        else 0
+    end
+$$;
+
+CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select exposure(m, r) = 1
+       and (r.status = 'completed'
+            or member_status(m, r, at) = 'healthy'
+            or member_status(m, r, at) = 'updated' and not r.health_check_enabled)
+$$;
+
+CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select case
+        when m.skipped_at is not null then 'skipped'
+        when m.rank >= r.reached then 'pending'
+        when m.rank >= r.frontier and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
+        when m.rank >= r.frontier then 'rolling_back'
+        when m.outcome = 'failed' then 'failed'
+        when m.outcome = 'running' and r.health_check_enabled and m.outcome_at + r.soak <= least(at, r.finished_at) then 'healthy'
+        when m.outcome = 'running' then 'updated'
+        when m.taken_at is null then 'scheduled'
+        when m.taken_at + r.deadline <= least(at, r.finished_at) then 'timed_out'
+        else 'updating'
+    end
+$$;
+
+CREATE TABLE public.current_states (
+    device_id bigint NOT NULL,
+    apps jsonb NOT NULL,
+    version bigint,
+    info jsonb NOT NULL,
+    reported_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.devices (
+    id bigint NOT NULL,
+    uuid uuid NOT NULL,
+    name text NOT NULL,
+    type text NOT NULL,
+    fleet text,
+    key_hash bytea NOT NULL,
+    sends_version boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone
+);
+
+CREATE TABLE public.moves (
+    rollout_id bigint NOT NULL,
+    revision integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    event text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    status text NOT NULL,
+    stage integer NOT NULL,
+    frontier integer NOT NULL
+);
+
+CREATE VIEW public.device_rollout_status AS
+ SELECT m.rollout_id,
+    d.uuid AS device_uuid,
+    m.device_id,
+    m.rank,
+    (offered.stage + 1) AS batch_number,
+    public.member_status(m.*, r.*, now()) AS status,
+    offered.at AS scheduled_at,
+    m.taken_at,
+    m.outcome_at,
+    m.returned_at,
+    m.reason
+   FROM (((public.members m
+     JOIN public.rollouts r ON ((r.id = m.rollout_id)))
+     JOIN public.devices d ON ((d.id = m.device_id)))
+     LEFT JOIN LATERAL ( SELECT moves.stage,
+            moves.at
+           FROM public.moves
+          WHERE ((moves.rollout_id = m.rollout_id) AND (moves.event = 'image.batch_started'::text) AND (moves.frontier > m.rank))
+          ORDER BY moves.revision
+         LIMIT 1) offered ON (true));
+
+CREATE TABLE public.services (
+    device_id bigint NOT NULL,
+    app text NOT NULL,
+    service text NOT NULL,
+    repository text NOT NULL,
+    image text NOT NULL
+);
+
+CREATE VIEW public.effective_services AS
+ SELECT s.device_id,
+    s.app,
+    s.service,
+    s.repository,
+    s.image AS base_image,
+    r.id AS rollout_id,
+        CASE
+            WHEN (m.rank < r.frontier) THEN r.image
+            WHEN (m.rank < r.reached) THEN s.image
+            ELSE COALESCE(m.from_image, s.image)
+        END AS image
+   FROM ((public.services s
+     LEFT JOIN public.members m ON (((m.device_id = s.device_id) AND (m.repository = s.repository) AND m.live)))
+     LEFT JOIN public.rollouts r ON ((r.id = m.rollout_id)));
+
+CREATE TABLE public.targets (
+    device_id bigint NOT NULL,
+    apps jsonb NOT NULL,
+    config jsonb NOT NULL,
+    version bigint NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+
+CREATE VIEW public.device_target_state AS
+ SELECT d.uuid AS device_uuid,
+    t.device_id,
+    t.apps,
+    t.config,
+    (t.version + COALESCE(( SELECT sum(public.exposure(m.*, r.*)) AS sum
+           FROM (public.members m
+             JOIN public.rollouts r ON ((r.id = m.rollout_id)))
+          WHERE ((m.device_id = t.device_id) AND m.live)), (0)::bigint)) AS version,
+    COALESCE(( SELECT jsonb_agg(jsonb_build_array(e.app, e.service, e.image)) AS jsonb_agg
+           FROM public.effective_services e
+          WHERE (e.device_id = t.device_id)), '[]'::jsonb) AS images
+   FROM (public.targets t
+     JOIN public.devices d ON ((d.id = t.device_id)));
+
+ALTER TABLE public.devices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.devices_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.events (
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    seq bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    type text NOT NULL,
+    rollout_id bigint,
+    revision integer,
+    device_uuid uuid,
+    data jsonb NOT NULL
+);
+
+ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.policies (
+    id bigint NOT NULL,
+    image_pattern text NOT NULL,
+    update_strategy text NOT NULL,
+    fleet text,
+    staged_batches integer NOT NULL,
+    batch_delay_minutes double precision NOT NULL,
+    health_check_enabled boolean NOT NULL,
+    soak_minutes double precision NOT NULL,
+    pickup_minutes double precision NOT NULL,
+    deadline_minutes double precision NOT NULL,
+    auto_rollback_enabled boolean NOT NULL,
+    max_failure_rate double precision NOT NULL,
+    min_outcomes integer NOT NULL,
+    enabled boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT policies_batch_delay_minutes_check CHECK ((batch_delay_minutes >= (0)::double precision)),
+    CONSTRAINT policies_deadline_minutes_check CHECK ((deadline_minutes > (0)::double precision)),
+    CONSTRAINT policies_max_failure_rate_check CHECK (((max_failure_rate >= (0)::double precision) AND (max_failure_rate <= (1)::double precision))),
+    CONSTRAINT policies_min_outcomes_check CHECK ((min_outcomes >= 1)),
+    CONSTRAINT policies_pickup_minutes_check CHECK ((pickup_minutes >= (0)::double precision)),
+    CONSTRAINT policies_soak_minutes_check CHECK ((soak_minutes >= (0)::double precision)),
+    CONSTRAINT policies_staged_batches_check CHECK (((staged_batches >= 1) AND (staged_batches <= 100))),
+    CONSTRAINT policies_update_strategy_check CHECK ((update_strategy = ANY (ARRAY['auto'::text, 'staged'::text, 'manual'::text])))
+);
+
+ALTER TABLE public.policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.policies_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.provisioning_keys (
+    id bigint NOT NULL,
+    hash bytea NOT NULL,
+    fleet text,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.provisioning_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.provisioning_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.releases (
+    id bigint NOT NULL,
+    policy_id bigint NOT NULL,
+    repository text NOT NULL,
+    identity text NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    blocked_at timestamp with time zone,
+    blocked_reason text
+);
+
+ALTER TABLE public.releases ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.releases_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.rollouts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.rollouts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.tokens (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tokens_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.current_states
+    ADD CONSTRAINT current_states_pkey PRIMARY KEY (device_id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_uuid_key UNIQUE (uuid);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (xid, seq);
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_pkey PRIMARY KEY (rollout_id, rank);
+
+ALTER TABLE ONLY public.moves
+    ADD CONSTRAINT moves_pkey PRIMARY KEY (rollout_id, revision);
+
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provisioning_keys
+    ADD CONSTRAINT provisioning_keys_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.provisioning_keys
+    ADD CONSTRAINT provisioning_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_policy_id_repository_identity_key UNIQUE (policy_id, repository, identity);
+
+ALTER TABLE ONLY public.rollouts
+    ADD CONSTRAINT rollouts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_pkey PRIMARY KEY (device_id, app, service);
+
+ALTER TABLE ONLY public.targets
+    ADD CONSTRAINT targets_pkey PRIMARY KEY (device_id);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
+
+CREATE INDEX members_to_fold ON public.members USING btree (rollout_id, rank) WHERE live;
+
+CREATE UNIQUE INDEX one_active_rollout ON public.rollouts USING btree (policy_id, repository) WHERE (status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'paused'::text]));
+
+CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (device_id, repository) WHERE live;
+
+CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_id, rollout_id);
+
+CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE (status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text]));
+
+CREATE INDEX services_by_image ON public.services USING btree (repository, image, device_id);
+
+ALTER TABLE ONLY public.current_states
+    ADD CONSTRAINT current_states_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES public.rollouts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.moves
+    ADD CONSTRAINT moves_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES public.rollouts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id);
+
+ALTER TABLE ONLY public.rollouts
+    ADD CONSTRAINT rollouts_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id);
+
+ALTER TABLE ONLY public.rollouts
+    ADD CONSTRAINT rollouts_release_id_fkey FOREIGN KEY (release_id) REFERENCES public.releases(id);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.targets
+    ADD CONSTRAINT targets_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;

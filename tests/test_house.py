@@ -1,0 +1,41 @@
+"""The house itself: its rooms, its snapshots, its promises in the README."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import schema
+from tools.snapshots import GRAPHQL, ROOT, SQL, database_schema, graphql_schema
+
+
+def test_no_room_imports_what_it_must_not() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, show_timings=False) == 0
+
+
+def test_the_room_named_schema_is_ours_and_not_the_package_of_that_name() -> None:
+    assert schema.__file__ is not None
+    assert Path(schema.__file__).is_relative_to(ROOT)
+
+
+def test_the_graphql_schema_is_the_one_in_the_snapshot() -> None:
+    assert graphql_schema() == GRAPHQL.read_text(), "run `make snapshots` and read the diff"
+
+
+@pytest.mark.skipif("DATABASE_URL" in os.environ, reason="the snapshot is written by the embedded PostgreSQL's own version")
+def test_the_database_is_laid_out_as_in_the_snapshot(database_url: str) -> None:
+    assert database_schema(database_url) == SQL.read_text(), "run `make snapshots` and read the diff"
+
+
+def test_every_make_command_in_the_readme_exists() -> None:
+    named = set(re.findall(r"`make (\w+)", (ROOT / "README.md").read_text()))
+    exist = set(re.findall(r"^(\w+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert named
+    assert named <= exist
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    for lock in ROOT.glob("*.lock"):
+        assert not re.search(r"://|index-url|find-links", lock.read_text()), lock.name

@@ -1,0 +1,119 @@
+"""Rollwave's GraphQL API as an operator's program uses it: queries over HTTP, subscriptions over one WebSocket."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from gql import Client, GraphQLRequest
+from gql.client import AsyncClientSession
+from gql.transport.aiohttp import AIOHTTPTransport
+from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from domain.rollouts import DeviceStatus, Status
+
+_COUNTS = " ".join(f"{status.value}: {to_camel(status.value)}" for status in DeviceStatus)
+
+
+class _Seen(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+
+
+class Progress(_Seen):
+    """A rollout at one moment."""
+
+    status: Annotated[Status, BeforeValidator(lambda name: Status[name])]
+    reason: str | None
+    current_batch: int
+    total_batches: int
+    total_devices: int
+    offered_devices: int
+    devices: dict[DeviceStatus, int]
+
+
+class Event(_Seen):
+    """Something that happened to a rollout."""
+
+    at: datetime
+    type: str
+    data: dict[str, Any]
+
+
+class Batch(_Seen):
+    """Devices that are offered the image together."""
+
+    number: int
+    planned_devices: int
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An operator's two connections."""
+
+    http: AsyncClientSession
+    socket: AsyncClientSession
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, url: str, token: str) -> AsyncIterator[Self]:
+        """Open both for as long as the block runs."""
+        authorization = {"Authorization": f"Bearer {token}"}
+        asks = AIOHTTPTransport(url=f"{url}/graphql", headers=authorization)
+        follows = AIOHTTPWebsocketsTransport(
+            url=f"{url.replace('http', 'ws', 1)}/graphql", subprotocols=["graphql-transport-ws"], init_payload=authorization
+        )
+        async with Client(transport=asks) as http, Client(transport=follows) as socket:
+            yield cls(http, socket)
+
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """One query or mutation; raises TransportQueryError with the server's sentence."""
+        return await self.http.execute(GraphQLRequest(query, variable_values=variables))
+
+    async def progress(self, rollout: str) -> AsyncIterator[Progress]:
+        """A rollout's progress whenever it changes, to its end."""
+        query = f"""
+            subscription ($rollout: ID!) {{
+              rolloutProgress(id: $rollout) {{
+                status reason currentBatch totalBatches totalDevices offeredDevices devices {{ {_COUNTS} }}
+              }}
+            }}"""
+        async for said in self.socket.subscribe(GraphQLRequest(query, variable_values={"rollout": rollout})):
+            yield Progress.model_validate(said["rolloutProgress"])
+
+    async def events(self, rollout: str) -> AsyncIterator[Event]:
+        """Everything that happens to a rollout, from its beginning."""
+        query = "subscription ($rollout: ID!) { rolloutEvents(id: $rollout) { at type data } }"
+        async for said in self.socket.subscribe(GraphQLRequest(query, variable_values={"rollout": rollout})):
+            yield Event.model_validate(said["rolloutEvents"])
+
+    async def batches(self, rollout: str) -> list[Batch]:
+        """How a rollout is divided; empty until its devices are ranked."""
+        said = await self.ask("query ($rollout: ID!) { rollout(id: $rollout) { batches { number plannedDevices } } }", rollout=rollout)
+        return [Batch.model_validate(batch) for batch in said["rollout"]["batches"]]
+
+    async def image(self, rollout: str) -> str:
+        """What a rollout brings."""
+        said = await self.ask("query ($rollout: ID!) { rollout(id: $rollout) { image } }", rollout=rollout)
+        return str(said["rollout"]["image"])
+
+    async def rollouts_after(self, last: int) -> list[str]:
+        """The rollouts created after this one, oldest first."""
+        said = await self.ask("{ rollouts(first: 20) { nodes { id } } }")
+        return [node["id"] for node in reversed(said["rollouts"]["nodes"]) if int(node["id"]) > last]
+
+    async def create_provisioning_key(self, fleet: str) -> str:
+        """A key that lets devices register in a fleet."""
+        said = await self.ask("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
+        return str(said["createProvisioningKey"])
+
+    async def set_target(self, uuid: str, apps: dict[str, Any]) -> None:
+        """Tell one device what to run."""
+        await self.ask("mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version } }", uuid=uuid, apps=apps)
+
+    async def create_policy(self, **policy: Any) -> str:
+        """A new policy; returns its id."""
+        said = await self.ask("mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }", input=policy)
+        return str(said["createPolicy"]["id"])

@@ -1,0 +1,45 @@
+"""Rewrites what others see of us: the GraphQL schema and the layout of the database. Read the diff before committing it."""
+
+import asyncio
+import re
+import subprocess
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from schema.build import schema
+from server.embedded import PROGRAMS, embedded_postgres
+from storage.migrate import migrate
+
+ROOT = Path(__file__).parent.parent
+GRAPHQL = ROOT / "schema" / "schema.graphql"
+SQL = ROOT / "storage" / "schema.sql"
+
+
+def graphql_schema() -> str:
+    """The schema as clients meet it."""
+    return schema.as_str() + "\n"
+
+
+def database_schema(url: str) -> str:
+    """The layout of a database, without what differs from one dump to the next."""
+    program = Path(str(metadata.distribution("embedded-postgres").locate_file(""))) / PROGRAMS / "bin" / "pg_dump"
+    dumped = subprocess.run(
+        [program, "--schema-only", "--no-owner", "--no-privileges", "--exclude-table=_pogo_*", url], check=True, capture_output=True, text=True
+    ).stdout
+    kept = [line for line in dumped.splitlines() if not line.startswith(("--", "\\", "SET ", "SELECT pg_catalog.set_config"))]
+    return re.sub(r"\n{2,}", "\n\n", "\n".join(kept)).strip() + "\n"
+
+
+def main() -> None:
+    """Write both."""
+    GRAPHQL.write_text(graphql_schema())
+    with tempfile.TemporaryDirectory(prefix="rollwave-snapshots-") as directory:
+        Path(directory).chmod(0o755)  # as root PostgreSQL runs under another user, who has to get in
+        with embedded_postgres(Path(directory) / "data", {"fsync": "off"}) as url:
+            asyncio.run(migrate(url))
+            SQL.write_text(database_schema(url))
+
+
+if __name__ == "__main__":
+    main()
