@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
+import orjson
 from gql import Client, gql
 from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 
 from resolvers import tokens
 from server.process import Running
+from storage.database import Database
 
 
 class Api:
@@ -49,9 +51,13 @@ class Api:
 
     async def ask(self, document: str, **variables: Any) -> Any:
         """An answer, whatever it says."""
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self.http.post("/graphql", json={"query": document, "variables": variables}, headers=headers) as response:
             return await response.json()
+
+    def stranger(self) -> "Api":
+        """The same client without a token."""
+        return Api(self.http, self.url, "", self.secret)
 
     async def webhook(self, body: Any, secret: str | None = None) -> tuple[int, Any]:
         """Post to the webhook with the secret in its path."""
@@ -75,14 +81,61 @@ class Api:
             query.variable_values = variables
             yield session.subscribe(query)
 
+    async def provisioning_key(self, fleet: str | None = None) -> str:
+        """A key that lets devices register."""
+        created = await self.graphql("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
+        return str(created["createProvisioningKey"])
+
+    async def policy(self, **settings: Any) -> str:
+        """A policy, by its id: nginx for everybody at once, good as soon as it runs, unless the settings say otherwise."""
+        wanted = {"imagePattern": "nginx*", "updateStrategy": "AUTO", "healthCheckEnabled": False, **settings}
+        created = await self.graphql("mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }", input=wanted)
+        return str(created["createPolicy"]["id"])
+
+    async def rollout(self, number: int = 1) -> Any:
+        """A rollout, and the status of each of its devices by uuid; None if there is no such rollout."""
+        answer = await self.graphql(
+            """query ($id: ID!) { rollout(id: $id) {
+                 id image status reason revision currentBatch totalBatches totalDevices offeredDevices
+                 devices { nodes { deviceUuid status } }
+               } }""",
+            id=str(number),
+        )
+        rollout = answer["rollout"]
+        if rollout is not None:
+            rollout["devices"] = {place["deviceUuid"]: place["status"] for place in rollout["devices"]["nodes"]}
+        return rollout
+
+    async def status(self, number: int = 1) -> str | None:
+        """Where a rollout is in its life."""
+        rollout = await self.rollout(number)
+        return None if rollout is None else str(rollout["status"])
+
+    async def request(self, move: str, number: int = 1) -> str:
+        """Ask a rollout to move: start, pause, resume, cancel or rollBack; returns what it became."""
+        answer = await self.graphql(f"mutation ($id: ID!) {{ moved: {move}Rollout(id: $id) {{ status }} }}", id=str(number))
+        return str(answer["moved"]["status"])
+
     async def device(self, uuid: str, apps: Any = None, *, fleet: str | None = None) -> "Agent":
         """A registered device, told to run these apps."""
-        created = await self.graphql("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
         agent = Agent(self.http, uuid)
-        await agent.register(created["createProvisioningKey"])
+        await agent.register(await self.provisioning_key(fleet))
         if apps is not None:
             await self.set_target(uuid, apps)
         return agent
+
+    async def devices(self, *images: str, fleet: str | None = None, first: int = 1) -> list["Agent"]:
+        """A device for each image, in their order; `first` is the number of the first."""
+        return [await self.device(nth(number), web(image), fleet=fleet) for number, image in enumerate(images, first)]
+
+    async def target(self, uuid: str) -> Any:
+        """What a device should run, as people see it."""
+        answer = await self.graphql("query ($uuid: ID!) { device(uuid: $uuid) { targetState { apps config version } } }", uuid=uuid)
+        return answer["device"]["targetState"]
+
+    async def image(self, uuid: str) -> str:
+        """The image a device's one service should run."""
+        return image_of(await self.target(uuid))
 
     async def set_target(self, uuid: str, apps: Any) -> Any:
         """Tell a device what to run."""
@@ -125,17 +178,41 @@ class Agent:
 
     async def send(self, state: Any) -> int:
         """A report of any shape."""
-        headers = {"X-Device-API-Key": self.key}
-        async with self.http.patch("/api/v1/device/state", json={self.uuid: state}, headers=headers) as response:
-            return response.status
+        status, _ = await self.send_body(orjson.dumps({self.uuid: state}))
+        return status
+
+    async def send_body(self, body: bytes, **headers: str) -> tuple[int, Any]:
+        """A report of any bytes."""
+        headers = {"X-Device-API-Key": self.key, **headers}
+        async with self.http.patch("/api/v1/device/state", data=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
 
     async def obey(self, **more: Any) -> str:
         """Poll, and report that what was asked for runs; returns the image."""
         _, body = await self.poll()
         if body is not None:
-            self.image = str(body["apps"]["1001"]["services"][0]["imageName"])
+            self.image = image_of(body)
         assert await self.report(self.image, **more) == 200
         return self.image
+
+
+def nth(number: int) -> str:
+    """The uuid of the n-th device."""
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def image_of(target: Any) -> str:
+    """The image of the one service in a target, the same wherever agents look."""
+    service = target["apps"]["1001"]["services"][0]
+    assert service["imageName"] == service["config"]["image"]
+    return str(service["imageName"])
+
+
+async def everything(db: Database) -> dict[str, list[Any]]:
+    """All there is in the database: for saying that nothing changed."""
+    async with db.reading() as conn:
+        tables = [row["name"] for row in await conn.fetch("select tablename as name from pg_tables where schemaname = 'public'")]
+        return {table: [tuple(row) for row in await conn.fetch(f"select * from {table} order by 1, 2")] for table in tables}
 
 
 def web(image: str, app: str = "monitoring") -> dict[str, Any]:

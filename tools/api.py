@@ -1,6 +1,6 @@
 """Rollwave's GraphQL API as an operator's program uses it: queries over HTTP, subscriptions over one WebSocket."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,7 +72,7 @@ class Api:
         """One query or mutation; raises TransportQueryError with the server's sentence."""
         return await self.http.execute(GraphQLRequest(query, variable_values=variables))
 
-    async def progress(self, rollout: str) -> AsyncIterator[Progress]:
+    async def progress(self, rollout: str) -> AsyncGenerator[Progress, None]:
         """A rollout's progress whenever it changes, to its end."""
         query = f"""
             subscription ($rollout: ID!) {{
@@ -83,7 +83,7 @@ class Api:
         async for said in self.socket.subscribe(GraphQLRequest(query, variable_values={"rollout": rollout})):
             yield Progress.model_validate(said["rolloutProgress"])
 
-    async def events(self, rollout: str) -> AsyncIterator[Event]:
+    async def events(self, rollout: str) -> AsyncGenerator[Event, None]:
         """Everything that happens to a rollout, from its beginning."""
         query = "subscription ($rollout: ID!) { rolloutEvents(id: $rollout) { at type data } }"
         async for said in self.socket.subscribe(GraphQLRequest(query, variable_values={"rollout": rollout})):
@@ -111,7 +111,9 @@ class Api:
 
     async def set_target(self, uuid: str, apps: dict[str, Any]) -> None:
         """Tell one device what to run."""
-        await self.ask("mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version } }", uuid=uuid, apps=apps)
+        await self.ask(
+            "mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version } }", uuid=uuid, apps=apps
+        )
 
     async def create_policy(self, **policy: Any) -> str:
         """A new policy; returns its id."""

@@ -88,7 +88,9 @@ class Picture:
 def _bar(progress: Progress, width: int) -> Text:
     shown = counts(progress)
     cells = _scaled([count for _, count in shown], width)
-    return Text.assemble(*((("░" if status is DeviceStatus.PENDING else "█") * n, COLOURS[status]) for (status, _), n in zip(shown, cells, strict=True)))
+    return Text.assemble(
+        *((("░" if status is DeviceStatus.PENDING else "█") * n, COLOURS[status]) for (status, _), n in zip(shown, cells, strict=True))
+    )
 
 
 def _legend(progress: Progress) -> Text:

@@ -86,7 +86,7 @@ class Tale:
     def _count(self, event: Event, one: str, several: str) -> None:
         count, line = self._devices.get((one, several)) or (0, self._line(event, ""))
         self._devices[one, several] = (count + 1, line)
-        line.text = f"{count + 1} {several if count else one}"
+        line.after, line.text = event.at - (self._began or event.at), f"{count + 1} {several if count else one}"
 
     def _line(self, event: Event, text: str) -> Line:
         assert self._began is not None, "the first event began it"

@@ -1,0 +1,38 @@
+"""The simulated fleet can be relied on: the same settings make the same fleet, and it backs off as the real agents do."""
+
+import random
+
+from tools.device import Fate, backoff
+from tools.fleet import BadImages, FleetSettings, identities
+
+
+def test_the_same_seed_makes_the_same_fleet() -> None:
+    settings = FleetSettings(size=50, silent_share=0.1, seed=7)
+
+    assert identities(settings) == identities(settings)
+    assert identities(settings) != identities(FleetSettings(size=50, silent_share=0.1, seed=8))
+
+
+def test_a_fleet_has_the_share_of_silent_devices_that_was_asked_for() -> None:
+    fleet = identities(FleetSettings(size=300, silent_share=0.04))
+
+    assert sum(device.is_silent for device in fleet) == 12
+    assert len({device.uuid for device in fleet}) == len({device.key for device in fleet}) == 300
+    assert {len(device.key) for device in fleet} == {64}
+
+
+def test_a_device_backs_off_as_the_real_agent_does() -> None:
+    """/work/shared is not in the repository; the agent of November 2025: 15 s · 2^(n-1), at most 15 minutes, ±30 %."""
+    dice = random.Random(1)
+    waits = {failures: [backoff(failures, dice) for _ in range(500)] for failures in (1, 2, 3, 6, 7, 1000)}
+
+    for failures, middle in {1: 15, 2: 30, 3: 60, 6: 480, 7: 900, 1000: 900}.items():
+        assert 0.7 * middle <= min(waits[failures]) < 0.75 * middle
+        assert 1.25 * middle < max(waits[failures]) <= 1.3 * middle
+
+
+def test_a_bad_image_exits_on_about_its_share_of_the_devices() -> None:
+    behaviour, dice = BadImages({"acme/sensor:1.2.0": 0.6}), random.Random(1)
+
+    assert 0.5 < sum(behaviour("acme/sensor:1.2.0", dice) is Fate.EXITS for _ in range(500)) / 500 < 0.7
+    assert all(behaviour("acme/sensor:1.1.0", dice) is Fate.RUNS for _ in range(500))

@@ -1,0 +1,106 @@
+"""What a device should run is said twice, by domain/targets.py and by the database's views: they must say the same."""
+
+import random
+from collections import defaultdict
+
+import pytest
+
+from domain.health import Outcome
+from domain.ids import DeviceId, RolloutId
+from domain.images import Image
+from domain.rollouts import Request
+from domain.targets import Membership, effective_image, effective_version
+from monitor.janitor import tidy
+from monitor.reconciler import reconcile
+from resolvers import rollouts as use
+from resolvers.context import Context
+from storage import members, rollouts, targets
+from storage.connection import Connection
+from storage.database import Database
+from tests.clock import MovableClock
+from tests.factories import a_policy, everybody_says, offered, push, some_devices
+
+Seen = dict[DeviceId, tuple[str, int]]
+
+
+async def _by_database(db: Database, devices: list[DeviceId]) -> Seen:
+    """The image and version that each device is told."""
+    seen: Seen = {}
+    async with db.reading() as conn:
+        for device in devices:
+            target = await targets.target(conn, device)
+            assert target is not None
+            [service] = target.apps["1001"]["services"]
+            assert service["imageName"] == service["config"]["image"]
+            seen[device] = (service["imageName"], target.version)
+    return seen
+
+
+async def _by_domain(db: Database, devices: list[DeviceId]) -> Seen:
+    async with db.snapshot() as conn:
+        places = await _memberships(conn)
+        rows = await conn.fetch("select t.device_id, t.version, s.image from targets t join services s using (device_id)")
+    return {
+        row["device_id"]: (
+            str(effective_image(Image.parse(row["image"]), next(iter(places[row["device_id"]]), None))),
+            effective_version(row["version"], places[row["device_id"]]),
+        )
+        for row in rows
+        if row["device_id"] in devices
+    }
+
+
+async def _memberships(conn: Connection) -> dict[DeviceId, list[Membership]]:
+    places: dict[DeviceId, list[Membership]] = defaultdict(list)
+    for row in await conn.fetch("select * from members where live"):
+        rollout = await rollouts.one(conn, RolloutId(row["rollout_id"]))
+        assert rollout is not None
+        places[row["device_id"]].append(Membership(rollout, row["rank"], row["from_image"] and Image.parse(row["from_image"])))
+    return places
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_the_domain_and_the_views_agree_through_any_history(operator: Context, clock: MovableClock, seed: int) -> None:
+    dice, db = random.Random(seed), operator.db
+    devices = await some_devices(db, 7)
+    await a_policy(operator, health_check_enabled=seed % 2 == 0, auto_rollback_enabled=True)
+    version, latest = 2, None
+    before = await _by_database(db, devices)
+    for _ in range(25):
+        act = dice.choice(["push", "good", "bad", "some", "wait", "roll back", "tidy", "cancel"])
+        if act == "push":
+            latest, version = await push(operator, f"nginx:{version}.0.0"), version + 1
+        elif act in ("good", "bad") and latest:
+            await everybody_says(db, latest, Outcome.RUNNING if act == "good" else Outcome.FAILED)
+        elif act == "some" and latest:
+            async with db.transaction() as conn:
+                for device in dice.sample(found := await offered(conn, latest), len(found) // 2):
+                    await members.report(conn, latest, device, Outcome.RUNNING, None, await db.now(conn))
+        elif act == "wait":
+            clock.advance(minutes=20)
+        elif act in ("roll back", "cancel") and latest and (await use.one(operator, latest)).status.is_active:  # type: ignore[union-attr]
+            await _ask(operator, latest, Request.ROLL_BACK if act == "roll back" else Request.CANCEL)
+        elif act == "tidy":
+            told = await _by_database(db, devices)
+            await tidy(db)
+            assert await _by_database(db, devices) == told, "folding is seen by nobody"
+        if act != "tidy":
+            await reconcile(db)
+        now = await _by_database(db, devices)
+        assert now == await _by_domain(db, devices)
+        _only_forward(before, now)
+        before = now
+
+
+async def _ask(operator: Context, rollout: RolloutId, request: Request) -> None:
+    found = await use.one(operator, rollout)
+    assert found is not None
+    if request is Request.CANCEL or found.frontier:
+        await use.request(operator, rollout, request)
+
+
+def _only_forward(before: Seen, now: Seen) -> None:
+    for device, (image, version) in now.items():
+        old_image, old_version = before[device]
+        assert version >= old_version
+        assert image == old_image or version > old_version, f"device {device} is told {image} instead of {old_image} at the same version"
