@@ -43,7 +43,7 @@ async def page(conn: Connection, after: Cursor, limit: int, rollout: RolloutId |
          where (xid, seq) > ($1::text::xid8, $2::bigint)
            and xid < pg_snapshot_xmin(pg_current_snapshot())
            and ($4::bigint is null or rollout_id = $4)
-         order by xid, seq limit $3
+         order by events.xid, events.seq limit $3  -- a bare xid would be the text above, and “1000” comes before “999”
         """,
         str(after.xid), after.seq, limit, rollout,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
@@ -79,7 +79,8 @@ class Api:
         async with Client(transport=transport) as session:
             query = gql(document)
             query.variable_values = variables
-            yield session.subscribe(query)
+            async with aclosing(session.subscribe(query)) as answers:
+                yield answers
 
     async def provisioning_key(self, fleet: str | None = None) -> str:
         """A key that lets devices register."""
@@ -185,7 +186,7 @@ class Agent:
         """A report of any bytes."""
         headers = {"X-Device-API-Key": self.key, **headers}
         async with self.http.patch("/api/v1/device/state", data=body, headers=headers) as response:
-            return response.status, await response.json(content_type=None)
+            return response.status, await (response.json() if response.content_type == "application/json" else response.text())
 
     async def obey(self, **more: Any) -> str:
         """Poll, and report that what was asked for runs; returns the image."""

@@ -1,0 +1,218 @@
+"""Events: one order for everybody, nothing skipped, nothing lost, whatever happens to those who carry them."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager, suppress
+from itertools import pairwise
+
+import pytest
+
+from domain.errors import BadInput, NotFound
+from domain.events import Cursor, Event, EventType
+from domain.ids import RolloutId
+from monitor.reconciler import reconcile
+from monitor.relay import Relay
+from resolvers import events as use
+from resolvers.context import Context
+from resolvers.feed import Feed, Mailbox
+from storage import events
+from storage.database import Database
+from tests.factories import a_rollout, everybody_says, finished
+
+ROLLOUT = RolloutId(1)
+
+
+async def _record(db: Database, rollout: RolloutId, pause: float = 0, fail: bool = False) -> None:
+    async with db.transaction() as conn:
+        await events.record(conn, EventType.DEVICE_UPDATED, await db.now(conn), rollout=rollout)
+        await asyncio.sleep(pause)
+        if fail:
+            raise _RolledBack
+        await events.record(conn, EventType.DEVICE_UPDATED, await db.now(conn), rollout=rollout)
+
+
+class _RolledBack(Exception):
+    pass
+
+
+async def _read_all(db: Database) -> list[Event]:
+    async with db.reading() as conn:
+        return await events.page(conn, Cursor(), 10_000)
+
+
+@asynccontextmanager
+async def _relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
+    relay = Relay(db, feed.publish, lambda: None)
+    async with feed.running():
+        await relay.catch_up()
+        task = asyncio.create_task(relay.run())
+        try:
+            yield relay
+        finally:
+            task.cancel()
+
+
+async def test_transactions_are_ordered_as_numbers(db: Database) -> None:
+    async with db.transaction() as conn:
+        for xid in ("100", "9", "99", "10"):
+            await conn.execute("insert into events (xid, at, type, data) values ($1::text::xid8, now(), 'image.device_updated', '{}')", xid)
+
+    assert [event.cursor.xid for event in await _read_all(db)] == [9, 10, 99, 100]
+
+
+async def test_an_event_is_not_shown_while_an_older_transaction_still_runs(db: Database) -> None:
+    slow = asyncio.create_task(_record(db, ROLLOUT, pause=0.3))
+    await asyncio.sleep(0.1)
+    await _record(db, ROLLOUT)
+
+    assert await _read_all(db) == []
+    await slow
+    assert len(await _read_all(db)) == 4
+
+
+async def test_every_subscriber_sees_every_event_once_in_one_order_whatever_order_writers_commit_in(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1)
+    before = len(await use.page(operator, rollout.id, Cursor(), 1000))
+    dice = random.Random(1)
+    async with _relaying(operator.db, operator.feed):
+        watchers = [asyncio.create_task(_watch_until(operator, rollout.id, before + 2 * 150)) for _ in range(3)]
+        writers = [_quietly(_record(operator.db, rollout.id, dice.random() / 20, fail=number % 4 == 0)) for number in range(200)]
+        await asyncio.gather(*writers)
+        async with asyncio.timeout(20):
+            one, two, three = await asyncio.gather(*watchers)
+
+    table = await use.page(operator, rollout.id, Cursor(), 10_000)
+    assert one == two == three == table
+    assert len({event.cursor for event in table}) == len(table)
+
+
+async def _watch_until(operator: Context, rollout: RolloutId, count: int) -> list[Event]:
+    seen: list[Event] = []
+    async with aclosing(use.watch(operator, rollout, Cursor())) as happening:
+        async for event in happening:
+            seen.append(event)
+            if len(seen) == count:
+                break
+    return seen
+
+
+async def _quietly(writing: Awaitable[None]) -> None:
+    with suppress(_RolledBack):
+        await writing
+
+
+async def test_a_listener_that_is_shot_again_and_again_loses_nothing(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1)
+    before = len(await use.page(operator, rollout.id, Cursor(), 1000))
+    async with _relaying(operator.db, operator.feed):
+        watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 2 * 60))
+        for number in range(60):
+            await _record(operator.db, rollout.id)
+            if number % 10 == 0:
+                async with operator.db.reading() as conn:
+                    await conn.execute(
+                        "select pg_terminate_backend(pid) from pg_stat_activity"
+                        " where application_name = 'rollwave listener' and datname = current_database()"
+                    )
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            seen = await watcher
+
+    assert seen == await use.page(operator, rollout.id, Cursor(), 1000)
+
+
+async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1)
+    before = len(await use.page(operator, rollout.id, Cursor(), 1000))
+    seen: list[Event] = []
+    async with _relaying(operator.db, operator.feed), aclosing(use.watch(operator, rollout.id, Cursor())) as happening:
+        async for event in happening:
+            seen.append(event)
+            if len(seen) == before:  # about to wait for live events: let far more happen than a mailbox holds
+                for _ in range(Mailbox.CAPACITY):
+                    await _record(operator.db, rollout.id)
+            if len(seen) == before + 2 * Mailbox.CAPACITY:
+                break
+
+    assert seen == await use.page(operator, rollout.id, Cursor(), 10_000)
+
+
+async def test_a_mailbox_never_holds_more_than_it_has_room_for(operator: Context) -> None:
+    event = (await use.page(operator, (await a_rollout(operator, 1)).id, Cursor(), 1))[0]
+    mailbox = Mailbox()
+    for _ in range(10 * Mailbox.CAPACITY):
+        mailbox.put(event)
+
+    assert mailbox.overflowed
+    assert await mailbox.take() == []
+
+
+@pytest.mark.parametrize("first", range(1, 14))
+async def test_reading_on_from_any_cursor_gives_exactly_the_rest(operator: Context, first: int) -> None:
+    rollout = await a_rollout(operator, 30)
+    whole = await use.page(operator, rollout.id, Cursor(), 1000)
+
+    head = await use.page(operator, rollout.id, Cursor(), first)
+    rest = await use.page(operator, rollout.id, head[-1].cursor, 1000)
+
+    assert head + rest == whole
+
+
+async def test_a_batch_is_one_row_and_one_event_for_each_of_its_devices(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1200)
+    await everybody_says_so(operator, rollout.id)
+    happened = await use.page(operator, rollout.id, Cursor(), 10_000)
+    scheduled = [event for event in happened if event.type is EventType.DEVICE_SCHEDULED]
+
+    async with operator.db.reading() as conn:
+        rows = await conn.fetchval("select count(*) from events where type = 'image.device_scheduled'")
+    assert rows == 0
+    assert len(scheduled) == len({event.device_uuid for event in scheduled}) == 600
+    assert [event.cursor for event in happened] == sorted(event.cursor for event in happened)
+
+
+async def everybody_says_so(operator: Context, rollout: RolloutId) -> None:
+    """The first batch runs well, and the second opens."""
+    from domain.health import Outcome
+
+    await everybody_says(operator.db, rollout, Outcome.RUNNING)
+    await reconcile(operator.db)
+
+
+async def test_progress_is_told_at_once_and_whenever_it_changes_and_ends_with_the_rollout(operator: Context) -> None:
+    rollout = await a_rollout(operator, 3)
+    async with _relaying(operator.db, operator.feed):
+        ending = asyncio.create_task(finished(operator.db, rollout.id))
+        async with asyncio.timeout(20), aclosing(use.progress(operator, rollout.id)) as snapshots:
+            told = [snapshot async for snapshot in snapshots]
+        await ending
+
+    assert told[0].rollout.id == rollout.id
+    assert told[-1].rollout.status == "completed"
+    assert all(a != b for a, b in pairwise(told))
+
+
+async def test_closing_the_feed_ends_every_subscription(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1)
+    async with _relaying(operator.db, operator.feed):
+        watcher = asyncio.create_task(_watch_until(operator, rollout.id, 10_000))
+        await asyncio.sleep(0.2)
+        operator.feed.close()
+        async with asyncio.timeout(5):
+            assert len(await watcher) > 3
+
+
+async def test_following_a_rollout_that_does_not_exist_is_refused(operator: Context) -> None:
+    with pytest.raises(NotFound):
+        await anext(use.watch(operator, RolloutId(404), Cursor()))
+
+
+@pytest.mark.parametrize("text", ["", "x", "MTox", "1:1:1:1", "MTotMToxOjE=", "MjoxOjE6MQ==", "\x00", "é" * 5, "A" * 10_000])
+def test_what_is_no_cursor_is_refused_in_words(text: str) -> None:
+    with pytest.raises(BadInput, match="not a cursor"):
+        Cursor.parse(text)
+
+
+def test_a_cursor_survives_being_written_down() -> None:
+    assert Cursor.parse(str(Cursor(2**40, 17, 3))) == Cursor(2**40, 17, 3)
