@@ -63,7 +63,7 @@ def services_of(apps: dict[str, Any]) -> list[Running]:
 def as_map(apps: object, where: str = "apps") -> dict[str, Any]:
     """Apps keyed by app id; an array of apps, as some servers wrote it, is read too."""
     if isinstance(apps, list):
-        apps = {str(app.get("appId")): app for app in apps if isinstance(app, dict)}
+        return _by_id(apps, where)
     if not isinstance(apps, dict):
         raise BadInput(f"{where} must be an object keyed by app id")
     return apps
@@ -72,6 +72,18 @@ def as_map(apps: object, where: str = "apps") -> dict[str, Any]:
 def service_name(service: dict[str, Any]) -> str:
     """What tells a service from the others of its app: its name, else its id."""
     return str(service.get("serviceName") or service.get("serviceId") or "")
+
+
+def _by_id(apps: list[Any], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for number, app in enumerate(apps):
+        number_or_name = app.get("appId") if isinstance(app, dict) else None
+        if not isinstance(number_or_name, int | str):
+            raise BadInput(f"{where}[{number}] must be an object with an appId")
+        if str(number_or_name) in found:
+            raise BadInput(f"{where}[{number}]: there are two apps with the appId {number_or_name}")
+        found[str(number_or_name)] = app
+    return found
 
 
 def _services(app: str, body: object) -> list[dict[str, Any]]:

@@ -106,8 +106,8 @@ class Rollout:
     """When the frontier last moved."""
     settled_at: datetime | None
     """When the open batch had proved itself; None while it has not."""
-    overruled: bool
-    """An operator went on in spite of the failures of the open batch."""
+    accepted_failures: int
+    """How many failed devices there were when an operator resumed it: those were judged, only further ones count."""
     reason: str | None
     created_at: datetime
     moved_at: datetime
@@ -218,15 +218,15 @@ _LEGAL: dict[Request, tuple[frozenset[Status], Status, EventType]] = {
 }  # fmt: skip
 
 
-def ask(rollout: Rollout, request: Request, now: datetime, reason: str | None = None) -> Move:
-    """The move that somebody asks for; raises IllegalMove when this rollout cannot make it."""
+def ask(rollout: Rollout, request: Request, now: datetime, reason: str | None = None, *, failed: int = 0) -> Move:
+    """The move that somebody asks for; raises IllegalMove when this rollout cannot make it. Resuming accepts the `failed` devices so far."""
     allowed, becomes, event = _LEGAL[request]
     if rollout.status not in allowed:
         raise IllegalMove(f"cannot {request} a rollout that is {rollout.status.replace('_', ' ')}")
     if request is Request.ROLL_BACK:
         return _roll_back(rollout, now, reason)
     if request is Request.RESUME:
-        return _resume(rollout, now, reason)
+        return _resume(rollout, now, reason, failed)
     return _move(rollout, event, now, status=becomes, reason=reason)
 
 
@@ -274,7 +274,8 @@ def _open_next(rollout: Rollout, progress: Progress, now: datetime) -> Move:
 def _too_many_failed(rollout: Rollout, progress: Progress, expected: int) -> bool:
     # The minimum guards against judging early; once nobody else is expected, the rate is what it is.
     enough = expected == 0 or progress.outcomes >= rollout.plan.min_outcomes
-    return enough and not rollout.overruled and progress.failure_rate > rollout.plan.max_failure_rate
+    counted = replace(progress, bad=max(0, progress.bad - rollout.accepted_failures))
+    return enough and counted.failure_rate > rollout.plan.max_failure_rate
 
 
 def _stop(rollout: Rollout, progress: Progress, now: datetime) -> Move:
@@ -303,7 +304,7 @@ def _finish_return(rollout: Rollout, progress: Progress, now: datetime) -> Move 
 def _open(rollout: Rollout, stage: int, frontier: int, now: datetime) -> Move:
     return _move(
         rollout, EventType.BATCH_STARTED, now,
-        stage=stage, frontier=frontier, reached=frontier, frontier_at=now, settled_at=None, overruled=False,
+        stage=stage, frontier=frontier, reached=frontier, frontier_at=now, settled_at=None,
     )  # fmt: skip
 
 
@@ -311,11 +312,11 @@ def _roll_back(rollout: Rollout, now: datetime, reason: str | None) -> Move:
     return _move(rollout, EventType.ROLLBACK_STARTED, now, status=Status.ROLLING_BACK, frontier=0, frontier_at=now, reason=reason)
 
 
-def _resume(rollout: Rollout, now: datetime, reason: str | None) -> Move:
-    """Go on where it stood: the clocks of the batch did not run meanwhile, and the failures so far were an operator's to judge."""
+def _resume(rollout: Rollout, now: datetime, reason: str | None, failed: int) -> Move:
+    """Go on where it stood: the clocks of the batch did not run meanwhile."""
     paused_for = now - rollout.moved_at
     return _move(
-        rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, overruled=True, reason=reason,
+        rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, accepted_failures=failed, reason=reason,
         frontier_at=rollout.frontier_at and rollout.frontier_at + paused_for,
         settled_at=rollout.settled_at and rollout.settled_at + paused_for,
     )  # fmt: skip

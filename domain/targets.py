@@ -105,6 +105,8 @@ def _app(app: str, body: object) -> dict[str, Any]:
 
 
 def _name(service: dict[str, Any], where: str) -> str:
+    if not all(isinstance(service.get(field), str | int | None) for field in ("serviceName", "serviceId")):
+        raise BadInput(f"{where}: serviceName and serviceId must be strings or numbers")
     name = service_name(service)
     if not name:
         raise BadInput(f"{where} needs a serviceName")
@@ -115,14 +117,19 @@ def _image(service: dict[str, Any], where: str) -> Image:
     config = service.setdefault("config", {})
     if not isinstance(config, dict):
         raise BadInput(f"{where}.config must be an object")
-    given = {text for text in (service.get("imageName"), config.get("image"), service.get("image")) if text is not None}
-    if len(given) != 1:
-        problem = "needs an imageName" if not given else "names different images in imageName and config.image"
+    # Some agents copy a flat `image` over the others. It is taken out, since `render` writes only the others.
+    given = {"imageName": service.get("imageName"), "config.image": config.get("image"), "image": service.pop("image", None)}
+    images = {_parsed(text, f"{where}.{field}") for field, text in given.items() if text is not None}
+    if len(images) != 1:
+        problem = "needs an imageName" if not images else "names different images in imageName and config.image"
         raise BadInput(f"{where} {problem}")
-    text = given.pop()
+    return images.pop()
+
+
+def _parsed(text: object, where: str) -> Image:
     if not isinstance(text, str):
-        raise BadInput(f"{where}.imageName must be a string")
+        raise BadInput(f"{where} must be a string")
     try:
         return Image.parse(text)
     except BadInput as bad:
-        raise BadInput(f"{where}.imageName: {bad}") from bad
+        raise BadInput(f"{where}: {bad}") from bad

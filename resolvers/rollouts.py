@@ -8,7 +8,7 @@ from domain.actors import Permission
 from domain.errors import NotFound
 from domain.ids import PolicyId, RolloutId
 from domain.members import Member
-from domain.rollouts import DeviceStatus, PastMove, Request, Rollout, Status, ask
+from domain.rollouts import DeviceStatus, PastMove, Progress, Request, Rollout, Status, ask
 from resolvers import moves
 from resolvers.context import Context
 from storage import members, rollouts
@@ -29,7 +29,9 @@ async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: st
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
-        move = ask(rollout, what, await ctx.db.now(conn), reason)
+        now = await ctx.db.now(conn)
+        progress = Progress.of(await rollouts.live_counts(conn, rollout_id, now), rollout.plan)
+        move = ask(rollout, what, now, reason, failed=progress.bad)
         await moves.save(conn, move, ctx.actor)
     return move.result
 

@@ -53,7 +53,7 @@ class Mutation:
     async def pause_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.PAUSE, reason)
 
-    @strawberry.mutation(description="Go on, in spite of the failures of the open batch.")
+    @strawberry.mutation(description="Go on, accepting the failures so far; further ones count again.")
     async def resume_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.RESUME, reason)
 

@@ -24,9 +24,9 @@ async def start(conn: Connection, scope: Scope, release: ReleaseId, image: Image
         insert into rollouts (policy_id, release_id, repository, image, fleet, except_fleets,
                               shares, delay, soak, pickup, deadline, max_failure_rate, min_outcomes,
                               health_check_enabled, auto_rollback_enabled, starts_by_itself, by_hand,
-                              status, stages, stage, size, frontier, reached, revision, overruled, created_at, moved_at)
+                              status, stages, stage, size, frontier, reached, revision, accepted_failures, created_at, moved_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                'enrolling', '{}', -1, 0, 0, 0, 0, false, $18, $18)
+                'enrolling', '{}', -1, 0, 0, 0, 0, 0, $18, $18)
         returning *
         """,
         scope.policy.id, release, image.repository, str(image), scope.fleet, list(scope.except_fleets),
@@ -92,12 +92,12 @@ async def save(conn: Connection, move: Move, actor: str) -> None:
         """
         update rollouts
            set status = $3, stages = $4, stage = $5, size = $6, frontier = $7, reached = $8, revision = $9,
-               frontier_at = $10, settled_at = $11, overruled = $12, reason = $13,
+               frontier_at = $10, settled_at = $11, accepted_failures = $12, reason = $13,
                moved_at = $14, started_at = $15, finished_at = $16
          where id = $1 and revision = $2
         """,
         new.id, move.before.revision, new.status, list(new.stages), new.stage, new.size, new.frontier, new.reached, new.revision,
-        new.frontier_at, new.settled_at, new.overruled, new.reason, new.moved_at, new.started_at, new.finished_at,
+        new.frontier_at, new.settled_at, new.accepted_failures, new.reason, new.moved_at, new.started_at, new.finished_at,
     )  # fmt: skip
     if done != "UPDATE 1":
         raise Moved(f"rollout {new.id} moved on since it was read")
@@ -214,7 +214,7 @@ def _rollout(row: Row) -> Rollout:
         **{
             name: row[name]
             for name in (
-                "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "settled_at", "overruled",
+                "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "settled_at", "accepted_failures",
                 "reason", "created_at", "moved_at", "started_at", "finished_at",
             )
         },

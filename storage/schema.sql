@@ -42,7 +42,7 @@ CREATE TABLE public.rollouts (
     revision integer NOT NULL,
     frontier_at timestamp with time zone,
     settled_at timestamp with time zone,
-    overruled boolean NOT NULL,
+    accepted_failures integer NOT NULL,
     reason text,
     created_at timestamp with time zone NOT NULL,
     moved_at timestamp with time zone NOT NULL,

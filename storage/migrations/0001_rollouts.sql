@@ -105,7 +105,7 @@ create table rollouts (
     revision              integer not null,
     frontier_at           timestamptz,
     settled_at            timestamptz,
-    overruled             boolean not null,
+    accepted_failures     integer not null,
     reason                text,
     created_at            timestamptz not null,
     moved_at              timestamptz not null,
