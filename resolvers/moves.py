@@ -34,7 +34,7 @@ async def _details(conn: Connection, move: Move) -> dict[str, Any]:
         case EventType.BATCH_STARTED:
             # The ranks say which devices: each one's image.device_scheduled is derived from them when somebody reads it.
             return {**batch, "first_rank": before.frontier, "end_rank": new.frontier, "image": str(new.image)}
-        case EventType.BATCH_COMPLETED | EventType.ROLLOUT_COMPLETED | EventType.ROLLBACK_STARTED | EventType.ROLLOUT_ROLLED_BACK:
+        case EventType.BATCH_COMPLETED | EventType.ROLLOUT_COMPLETED | EventType.ROLLOUT_ROLLED_BACK:
             counts = await rollouts.counts(conn, new.id, new.moved_at)
             return {**batch, "devices": {status.value: counts.get(status, 0) for status in DeviceStatus if counts.get(status)}}
         case _:

@@ -30,8 +30,8 @@ async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: st
     async with ctx.db.transaction() as conn:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
         now = await ctx.db.now(conn)
-        progress = Progress.of(await rollouts.live_counts(conn, rollout_id, now), rollout.plan)
-        move = ask(rollout, what, now, reason, failed=progress.bad)
+        failed = await _failed(conn, rollout, now) if what is Request.RESUME else 0
+        move = ask(rollout, what, now, reason, failed=failed)
         await moves.save(conn, move, ctx.actor)
     return move.result
 
@@ -72,6 +72,10 @@ async def devices(
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await members.page(conn, rollout_id, after_rank, limit, await ctx.db.now(conn), statuses)
+
+
+async def _failed(conn: Connection, rollout: Rollout, now: datetime) -> int:
+    return Progress.of(await rollouts.live_counts(conn, rollout.id, now), rollout.plan).bad
 
 
 async def _snapshot(ctx: Context, conn: Connection, rollout_id: RolloutId) -> Snapshot:

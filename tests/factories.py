@@ -14,33 +14,7 @@ from resolvers.context import Context
 from storage import members, rollouts
 from storage.connection import Connection
 from storage.database import Database
-
-
-async def some_devices(
-    db: Database, count: int, image: str = "nginx:1.0.0", *, fleet: str | None = None, awake: bool = True
-) -> list[DeviceId]:
-    """Devices with one service each, that have run this image for long; in one statement, so that there may be many."""
-    base = Image.parse(image)
-    async with db.transaction() as conn:
-        now = await db.now(conn)
-        rows = await conn.fetch(
-            """
-            with new as (
-                insert into devices (uuid, name, type, fleet, key_hash, created_at, last_seen_at)
-                select gen_random_uuid(), 'device ' || n, 'pi4', $2, '', $5, case when $6 then $5::timestamptz end
-                  from generate_series(1, $1) as n
-                returning id
-            ), target as (
-                insert into targets (device_id, apps, config, version, updated_at)
-                select id, '{"1001": {"appId": 1001, "services": [{"serviceName": "web", "config": {}}]}}', '{}', 1, $5 from new
-            ), service as (
-                insert into services (device_id, app, service, repository, image) select id, '1001', 'web', $3, $4 from new
-            )
-            select id from new order by id
-            """,
-            count, fleet, base.repository, str(base), now, awake,
-        )  # fmt: skip
-    return [DeviceId(row["id"]) for row in rows]
+from tools.crowd import crowd
 
 
 async def a_policy(operator: Context, **settings: Any) -> Policy:
@@ -65,7 +39,7 @@ async def push(operator: Context, image: str) -> RolloutId:
 
 async def a_rollout(operator: Context, size: int = 10, image: str = "nginx:2.0.0", **settings: Any) -> Rollout:
     """A rollout whose first batch is open."""
-    await some_devices(operator.db, size)
+    await crowd(operator.db, size)
     await a_policy(operator, **settings)
     rollout = await push(operator, image)
     await reconcile(operator.db)

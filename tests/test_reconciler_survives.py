@@ -18,7 +18,8 @@ from resolvers.context import Context
 from storage import rollouts
 from storage.database import Database
 from tests.clock import MovableClock
-from tests.factories import a_policy, everybody_says, finished, push, read, some_devices
+from tests.factories import a_policy, everybody_says, finished, push, read
+from tools.crowd import crowd
 
 CUT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -83,7 +84,7 @@ async def _whole(db: Database, rollout: RolloutId) -> None:
 async def test_a_tick_cut_before_any_of_its_statements_leaves_the_rollout_whole_and_is_taken_again(
     operator: Context, database_url: str, clock: MovableClock
 ) -> None:
-    await some_devices(operator.db, 6)
+    await crowd(operator.db, 6)
     await a_policy(operator)
     cuts = 0
     async with _instance(database_url, clock) as instance:
@@ -107,7 +108,7 @@ async def test_a_tick_cut_before_any_of_its_statements_leaves_the_rollout_whole_
 async def test_ten_instances_with_random_cuts_make_each_move_once(operator: Context, database_url: str, clock: MovableClock) -> None:
     started = []
     for number in range(8):
-        await some_devices(operator.db, 5, f"acme/app{number}:1.0.0")
+        await crowd(operator.db, 5, f"acme/app{number}:1.0.0")
         await a_policy(operator, image_pattern=f"acme/app{number}")
         started.append(await push(operator, f"acme/app{number}:2.0.0"))
     stop = asyncio.Event()
@@ -140,7 +141,7 @@ async def _race(url: str, clock: MovableClock, stop: asyncio.Event, seed: int) -
 
 
 async def test_the_history_alone_tells_what_the_row_says(operator: Context) -> None:
-    await some_devices(operator.db, 10)
+    await crowd(operator.db, 10)
     await a_policy(operator)
     good, bad = await push(operator, "nginx:2.0.0"), None
     await finished(operator.db, good)
@@ -165,7 +166,7 @@ async def test_a_move_decided_on_a_rollout_that_moved_on_is_refused_and_writes_n
     from domain.rollouts import Request, ask
     from resolvers import moves
 
-    await some_devices(operator.db, 3)
+    await crowd(operator.db, 3)
     await a_policy(operator)
     rollout = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)

