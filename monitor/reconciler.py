@@ -23,24 +23,29 @@ async def reconcile(db: Database) -> int:
     """Visit every rollout that may move, until none does; returns how many moves were made."""
     made, last, visiting = 0, RolloutId(0), True
     while visiting:
-        try:
-            last, moved, visiting = await _visit(db, last)
-            made += moved
-        except rollouts.Moved:
-            log.info("somebody else moved the rollout after %s first", last)
+        last, moved, visiting = await _visit(db, last)
+        made += moved
     return made
 
 
 async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
     """Move the next rollout after `last` once. The same rollout is next again for as long as it moves."""
-    async with db.transaction() as conn:
-        rollout = await rollouts.claim(conn, last)
+    rollout: Rollout | None = None
+    try:
+        async with db.transaction() as conn:
+            rollout = await rollouts.claim(conn, last)
+            if rollout is None:
+                return last, 0, False
+            move = await next_move(conn, rollout, await db.now(conn))
+            if move is None:
+                return rollout.id, 0, True
+            await moves.save(conn, move, ENGINE)
+    except Exception:
         if rollout is None:
-            return last, 0, False
-        move = await next_move(conn, rollout, await db.now(conn))
-        if move is None:
-            return rollout.id, 0, True
-        await moves.save(conn, move, ENGINE)
+            raise
+        # It is tried again at the next waking; meanwhile the others go on.
+        log.exception("rollout %s could not be moved", rollout.id)
+        return rollout.id, 0, True
     log.info("rollout %s: %s, frontier %s of %s", rollout.id, move.event, move.result.frontier, move.result.size)
     return last, 1, True
 

@@ -65,7 +65,7 @@ async def page(ctx: Context, rollout_id: RolloutId, after: Cursor, limit: int) -
 
 
 async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapshot, None]:
-    """The rollout's counts now, and again whenever they changed, at most once a second; ends with the rollout."""
+    """The rollout's counts now, and again whenever they changed, at most ten times a second; ends with the rollout."""
     await _must_exist(ctx, rollout_id)
     last: Snapshot | None = None
     async with ctx.feed.follow(rollout_id) as mailbox:
@@ -76,7 +76,7 @@ async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapsh
             last = now
             if now.rollout.status.is_final:
                 return
-            # Time alone changes counts too: a soak ends without an event. A final state need not wait its second.
+            # Time alone changes counts too: a soak ends without an event.
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await mailbox.take()

@@ -140,6 +140,20 @@ async def _race(url: str, clock: MovableClock, stop: asyncio.Event, seed: int) -
             await asyncio.sleep(dice.random() / 50)
 
 
+async def test_a_rollout_that_cannot_be_moved_does_not_hold_up_the_others(operator: Context) -> None:
+    await crowd(operator.db, 3)
+    await crowd(operator.db, 3, "redis:7")
+    await a_policy(operator)
+    await a_policy(operator, image_pattern="redis")
+    broken, sound = await push(operator, "nginx:2.0.0"), await push(operator, "redis:8")
+    async with operator.db.transaction() as conn:
+        await conn.execute("update rollouts set status = 'in_progress', stages = '{}', size = 3 where id = $1", broken)
+    await reconcile(operator.db)
+
+    assert (await finished(operator.db, sound)).status is Status.COMPLETED
+    assert (await read(operator.db, broken)).revision == 0
+
+
 async def test_the_history_alone_tells_what_the_row_says(operator: Context) -> None:
     await crowd(operator.db, 10)
     await a_policy(operator)
