@@ -19,7 +19,7 @@ class Plan:
     deadline: timedelta
     """How long a device that took the image may stay inconclusive before it counts as failed."""
     max_failure_rate: float
-    """Failed / (good + failed) above this stops the rollout; 0 to 1."""
+    """Failed / (running + failed) above this stops the rollout; 0 to 1."""
     min_outcomes: int
     """How many outcomes it takes to stop while others are still expected."""
     health_check_enabled: bool

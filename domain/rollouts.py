@@ -133,11 +133,12 @@ class Progress:
 
     @property
     def outcomes(self) -> int:
-        return self.good + self.bad
+        """How many have shown anything: a device that runs the image is good so far, or a bad one, which is known at once, would weigh more."""
+        return self.good + self.soaking + self.bad
 
     @property
     def failure_rate(self) -> float:
-        """bad / (good + bad): silent devices are in neither, so that they can hide nothing (the rule of AWS IoT Jobs' abort criteria)."""
+        """bad / outcomes: silent devices are in neither, so that they can hide nothing (the rule of AWS IoT Jobs' abort criteria)."""
         return self.bad / self.outcomes if self.outcomes else 0.0
 
     @classmethod

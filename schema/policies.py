@@ -33,7 +33,7 @@ class Policy:
         description="How long a device that took the image may stay silent before it counts as failed."
     )
     auto_rollback_enabled: bool = strawberry.field(description="Whether too many failures roll everybody back; otherwise they pause.")
-    max_failure_rate: float = strawberry.field(description="Failed / (good + failed) above this stops the rollout; 0 to 1.")
+    max_failure_rate: float = strawberry.field(description="Failed / (running + failed) above this stops the rollout; 0 to 1.")
     min_outcomes: int = strawberry.field(description="How many outcomes it takes to stop while others are still expected.")
     enabled: bool = strawberry.field(description="Whether pushes are acted on.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -73,21 +73,22 @@ class CreatePolicyInput:
     enabled: bool = True
 
 
+# Strawberry would refuse a null for a field that is none without naming the field; our own check names it.
 @strawberry.input(description="What to change; what is left out stays.")
 class UpdatePolicyInput:
-    image_pattern: strawberry.Maybe[str]
-    update_strategy: strawberry.Maybe[Strategy]
+    image_pattern: strawberry.Maybe[str | None]
+    update_strategy: strawberry.Maybe[Strategy | None]
     fleet: strawberry.Maybe[str | None]
-    staged_batches: strawberry.Maybe[int]
-    batch_delay_minutes: strawberry.Maybe[float]
-    health_check_enabled: strawberry.Maybe[bool]
-    soak_minutes: strawberry.Maybe[float]
-    pickup_minutes: strawberry.Maybe[float]
-    deadline_minutes: strawberry.Maybe[float]
-    auto_rollback_enabled: strawberry.Maybe[bool]
-    max_failure_rate: strawberry.Maybe[float]
-    min_outcomes: strawberry.Maybe[int]
-    enabled: strawberry.Maybe[bool]
+    staged_batches: strawberry.Maybe[int | None]
+    batch_delay_minutes: strawberry.Maybe[float | None]
+    health_check_enabled: strawberry.Maybe[bool | None]
+    soak_minutes: strawberry.Maybe[float | None]
+    pickup_minutes: strawberry.Maybe[float | None]
+    deadline_minutes: strawberry.Maybe[float | None]
+    auto_rollback_enabled: strawberry.Maybe[bool | None]
+    max_failure_rate: strawberry.Maybe[float | None]
+    min_outcomes: strawberry.Maybe[int | None]
+    enabled: strawberry.Maybe[bool | None]
 
     def changes(self) -> dict[str, object]:
         """The fields that were given."""

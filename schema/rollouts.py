@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from schema.devices import Device
     from schema.policies import Policy
 
+LAST_RANK = 2**31 - 1  # PostgreSQL's integer; a cursor of another list may count further
+
 
 @strawberry.type(description="How many devices are where.")
 class DeviceCounts:
@@ -48,7 +50,7 @@ class RolloutProgress:
     total_devices: int = strawberry.field(description="How many devices take part.")
     offered_devices: int = strawberry.field(description="How many are offered the image now.")
     devices: DeviceCounts = strawberry.field(description="How many devices are where.")
-    failure_rate: float = strawberry.field(description="Failed / (good + failed) of the devices with an outcome; 0 to 1.")
+    failure_rate: float = strawberry.field(description="Failed / (running + failed) of the devices that have shown anything; 0 to 1.")
     at: datetime = strawberry.field(description="When this was so.")
 
     @classmethod
@@ -217,7 +219,7 @@ class Rollout:
         self, info: Info, first: int = DEFAULT, after: str | None = None, status: list[DeviceStatus] | None = None
     ) -> Connection[RolloutDevice]:
         async def read(rank: int, limit: int) -> list[Member]:
-            return await rollouts.devices(info.context.ctx, self.source.id, rank, limit, status)
+            return await rollouts.devices(info.context.ctx, self.source.id, min(rank, LAST_RANK), limit, status)
 
         return await paged(first, after, -1, read, lambda member: member.rank, RolloutDevice.of)
 

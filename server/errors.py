@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
@@ -25,6 +25,11 @@ async def http_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
+async def cut_off(_: Request, __: Exception) -> Response:
+    """The client hung up in the middle of its request: nobody will read this, and nothing is wrong here."""
+    return JSONResponse({"error": "the request was cut off"}, 400)
+
+
 async def internal(_: Request, error: Exception) -> Response:
     """A bug of ours: logged whole by the server, told in two words."""
     return JSONResponse({"error": "internal error"}, 500)
@@ -33,5 +38,6 @@ async def internal(_: Request, error: Exception) -> Response:
 HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Refused: refused,
     HTTPException: http_error,
+    ClientDisconnect: cut_off,
     Exception: internal,
 }

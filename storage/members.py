@@ -49,7 +49,9 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
         """
         insert into members (rollout_id, rank, device_id, repository, from_image)
         select $1, $2 + row_number() over (
-                   order by coalesce(d.last_seen_at >= $4::timestamptz - $5::interval, false) desc, hashint8extended(d.id, $1), d.id) - 1,
+                   -- Being seen is written down every half minute only, whatever the plan's patience.
+                   order by coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '1 minute'), false) desc,
+                            hashint8extended(d.id, $1), d.id) - 1,
                d.id, $3, chosen.from_image
           from chosen
           join devices d on d.id = chosen.device_id

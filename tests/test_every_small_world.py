@@ -151,7 +151,7 @@ def _moves(worlds: set[World]) -> Iterator[tuple[World, Move]]:
 def _rate(world: World) -> float:
     """The failure rate, but for what an operator accepted."""
     bad = max(0, world.progress.bad - world.rollout.accepted_failures)
-    return bad / (bad + world.progress.good) if bad else 0.0
+    return bad / (bad + world.progress.good + world.progress.soaking) if bad else 0.0
 
 
 def test_the_walk_meets_every_status_and_every_stage(worlds: set[World]) -> None:
@@ -207,7 +207,7 @@ def test_a_batch_completes_only_with_as_many_answers_as_planned_or_with_everybod
     for world, move in _moves(worlds):
         if move.event is EventType.BATCH_COMPLETED:
             planned = stages((10, 50, 100), SIZE)[world.rollout.stage]
-            assert world.progress.outcomes >= planned or world.rollout.frontier == world.rollout.size
+            assert world.progress.good + world.progress.bad >= planned or world.rollout.frontier == world.rollout.size
 
 
 def test_a_rollout_completes_only_when_everybody_was_offered_it_and_somebody_proved_it(worlds: set[World]) -> None:

@@ -22,7 +22,7 @@ def test_a_fleet_has_the_share_of_silent_devices_that_was_asked_for() -> None:
 
 
 def test_a_device_backs_off_as_the_real_agent_does() -> None:
-    """/work/shared is not in the repository; the agent of November 2025: 15 s · 2^(n-1), at most 15 minutes, ±30 %."""
+    """The agent of November 2025 waits 15 s · 2^(n-1), at most 15 minutes, ±30 %, after a failed poll and after a failed report alike."""
     dice = random.Random(1)
     waits = {failures: [backoff(failures, dice) for _ in range(500)] for failures in (1, 2, 3, 6, 7, 1000)}
 

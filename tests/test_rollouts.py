@@ -155,6 +155,22 @@ async def test_the_first_failure_of_many_still_to_answer_stops_nothing(operator:
     assert (await read(operator.db, rollout.id)).status is Status.IN_PROGRESS
 
 
+async def test_failures_which_are_known_at_once_do_not_outweigh_devices_that_still_soak(operator: Context) -> None:
+    rollout = await a_rollout(
+        operator, 100, update_strategy="auto", health_check_enabled=True, soak_minutes=10, max_failure_rate=0.2, min_outcomes=5
+    )
+    everybody = await _offered(operator.db, rollout.id)
+    for device in everybody[:45]:
+        await _says(operator.db, rollout.id, device, Outcome.RUNNING)
+    for device in everybody[45:55]:
+        await _says(operator.db, rollout.id, device, Outcome.FAILED)
+    assert (await read(operator.db, rollout.id)).status is Status.IN_PROGRESS, "10 of 55 is within a fifth"
+
+    for device in everybody[55:58]:
+        await _says(operator.db, rollout.id, device, Outcome.FAILED)
+    assert (await read(operator.db, rollout.id)).status is Status.ROLLING_BACK
+
+
 async def test_without_automatic_rollback_too_many_failures_pause_and_an_operator_may_go_on(operator: Context) -> None:
     rollout = await a_rollout(operator, 4, auto_rollback_enabled=False)
     await everybody_says(operator.db, rollout.id, Outcome.FAILED)

@@ -28,8 +28,8 @@ def main() -> int:
 
 def _several(text: str) -> int:
     number = int(text)
-    if not 20 <= number <= 5000:
-        raise argparse.ArgumentTypeError("20 to 5000 devices make a good picture")
+    if not 20 <= number <= 2000:
+        raise argparse.ArgumentTypeError("20 to 2000 devices make a good picture")
     return number
 
 

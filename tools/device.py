@@ -51,7 +51,7 @@ class Identity:
 
     @property
     def name(self) -> str:
-        return f"press-{self.number:04}"
+        return f"press-{self.number + 1:04}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Ctrl-C and its like, from the first moment to the last: the first ends everything in order, later ones are not needed."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine
 from types import FrameType
 from typing import TypeVar
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 T = TypeVar("T")
 
 
@@ -13,12 +15,11 @@ class Ending:
     """Ends a program quietly, once."""
 
     def __init__(self) -> None:
-        self._is_ending = False
         self._end_work: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[object]]] = []
 
     def listen(self) -> None:
         """Hear signals from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, self._hear)
 
     async def or_until(self, work: Coroutine[None, None, T]) -> T | None:
@@ -30,14 +31,18 @@ class Ending:
         except asyncio.CancelledError:
             return None
         finally:
-            # What follows is the end in any case, and interrupting it would leave a database behind.
-            self._is_ending = True
+            _end_undisturbed()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._is_ending:
-            return
-        self._is_ending = True
+        _end_undisturbed()
+        logging.disable()  # requests are cut off now, which a server would tell of at length
         if not self._end_work:
             raise KeyboardInterrupt
         for loop, task in self._end_work:
             loop.call_soon_threadsafe(task.cancel)
+
+
+def _end_undisturbed() -> None:
+    """From now on everything ends in any case, and interrupting that would leave a database behind."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -62,7 +62,7 @@ class Fleet:
     @asynccontextmanager
     async def connect(cls, url: str, settings: FleetSettings, behaviour: Behaviour = runs_well) -> AsyncIterator[Self]:
         """A fleet that talks to the server at `url` for as long as the block runs."""
-        # A connection for each device, as in the field: a shared few would queue where real devices do not.
+        # No limit: devices would wait here for each other, which in the field they do not.
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(total=30)) as http:
             yield cls(settings, behaviour, http)

@@ -81,7 +81,8 @@ class Picture:
         ruler, ends = Text(no_wrap=True), _scaled([batch.planned_devices for batch in self.batches], width)
         for batch, cells in zip(self.batches, ends, strict=True):
             style = "bold" if batch.number == progress.current_batch else "bright_black"
-            ruler.append(f" batch {batch.number} ".center(cells - 1, "─")[: max(cells - 1, 0)] + "┘" if cells else "", style)
+            label = f" batch {batch.number} " if cells > len(" batch 1 ") else f"{batch.number}"
+            ruler.append(f"{label.center(cells - 1, '─')}┘"[-cells:] if cells else "", style)
         return ruler
 
 

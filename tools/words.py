@@ -13,15 +13,15 @@ LAST = frozenset({EventType.ROLLOUT_COMPLETED, EventType.ROLLOUT_CANCELLED, Even
 
 COUNTED = {
     DeviceStatus.HEALTHY: "healthy",
-    DeviceStatus.UPDATED: "running it, not long enough yet",
-    DeviceStatus.UPDATING: "pulling it",
-    DeviceStatus.SCHEDULED: "offered it, have not polled since",
+    DeviceStatus.UPDATED: "on trial",
+    DeviceStatus.UPDATING: "pulling",
+    DeviceStatus.SCHEDULED: "offered",
     DeviceStatus.FAILED: "failed",
-    DeviceStatus.TIMED_OUT: "silent for too long",
-    DeviceStatus.ROLLING_BACK: "on the way back",
+    DeviceStatus.TIMED_OUT: "silent too long",
+    DeviceStatus.ROLLING_BACK: "going back",
     DeviceStatus.ROLLED_BACK: "back",
     DeviceStatus.SKIPPED: "left out",
-    DeviceStatus.PENDING: "not offered it yet",
+    DeviceStatus.PENDING: "waiting",
 }
 
 # What one device says, and what several do.
@@ -43,7 +43,7 @@ _OF_ROLLOUT = {
     EventType.ROLLOUT_CANCELLED: "{actor} cancelled it",
     EventType.ROLLOUT_SUPERSEDED: "{reason}",
     EventType.ROLLBACK_STARTED: "{reason} → rolling everybody back",
-    EventType.ROLLOUT_ROLLED_BACK: "everybody is back; this release is blocked",
+    EventType.ROLLOUT_ROLLED_BACK: "{who} back; this release is blocked",
 }
 
 
@@ -98,14 +98,14 @@ class Tale:
         if event.type == EventType.BATCH_STARTED:
             return self._opening(event.data)
         template = _OF_ROLLOUT.get(EventType(event.type))
-        return None if template is None else template.format_map(_Particulars(event.data))
+        return None if template is None else template.format_map(_Particulars(event.data | {"who": _who_is(event.data)}))
 
     def _opening(self, data: dict[str, Any]) -> str:
         """A batch opens, or opens further for members who take the places of silent ones."""
         count, number = data["end_rank"] - data["first_rank"], data["batch_number"]
         further, self._batch = number == self._batch, number
         if further:
-            return f"{devices(count)} more, in the place of silent ones"
+            return f"{count} more, in the place of silent ones"
         return f"batch {number} of {data['total_batches']} opens: {devices(count)}"
 
 
@@ -128,6 +128,12 @@ def where(progress: Progress) -> str:
     """The rollout's state in a line."""
     batch = f", batch {progress.current_batch} of {progress.total_batches}" if progress.current_batch else ""
     return f"{progress.status.replace('_', ' ')}{batch}"
+
+
+def _who_is(data: dict[str, Any]) -> str:
+    """Who has returned: a device that was silent since may not have."""
+    missing = data.get("devices", {}).get(DeviceStatus.ROLLING_BACK, 0)
+    return f"all but {devices(missing)} are" if missing else "everybody is"
 
 
 def _of_devices(event: Event) -> tuple[str, str]:
