@@ -33,5 +33,4 @@ def policy(poll: float) -> dict[str, Any]:
         "pickupMinutes": 1.5 * poll / 60,
         "deadlineMinutes": 10 * poll / 60,
         "maxFailureRate": 0.2,
-        "minOutcomes": 20,
     }
