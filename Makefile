@@ -21,8 +21,8 @@ check: $(READY) ## Format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-show-logo 2>/dev/null || $(BIN)/lint-imports
-	@$(BIN)/python -m pytest
+	@$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory test
 
 format: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -1,0 +1,69 @@
+"""What can be set from outside, and what is said when it makes no sense."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resolvers import tokens
+from server.embedded import default_data_dir
+from server.settings import BadSetting, Settings
+from storage.database import Database
+from tools.snapshots import ROOT
+
+
+def test_with_nothing_set_it_runs_on_its_own_database_and_refuses_webhooks() -> None:
+    settings = Settings.read({})
+
+    assert (settings.database_url, settings.webhook_secret, settings.graphiql) == (None, None, False)
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8000, default_data_dir())
+
+
+def test_every_setting_is_read() -> None:
+    environ = {
+        "DATABASE_URL": "postgresql://db/rollwave",
+        "ROLLWAVE_DATA_DIR": "/srv/rollwave",
+        "ROLLWAVE_HOST": "0.0.0.0",
+        "ROLLWAVE_PORT": "0",
+        "ROLLWAVE_WEBHOOK_SECRET": "a secret of twenty-three",
+        "ROLLWAVE_GRAPHIQL": "1",
+    }
+    assert Settings.read(environ) == Settings(
+        "postgresql://db/rollwave", Path("/srv/rollwave"), "0.0.0.0", 0, "a secret of twenty-three", graphiql=True
+    )
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in ("DATABASE_URL", "ROLLWAVE_DATA_DIR", "ROLLWAVE_HOST", "ROLLWAVE_PORT", "ROLLWAVE_WEBHOOK_SECRET", "ROLLWAVE_GRAPHIQL"):
+        assert f"`{name}`" in readme
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536", "8000.0", "²"])
+def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
+    with pytest.raises(BadSetting, match="ROLLWAVE_PORT"):
+        Settings.read({"ROLLWAVE_PORT": port})
+
+
+def test_a_secret_that_could_be_guessed_is_refused_by_name() -> None:
+    with pytest.raises(BadSetting, match="ROLLWAVE_WEBHOOK_SECRET"):
+        Settings.read({"ROLLWAVE_WEBHOOK_SECRET": "short"})
+
+
+def test_the_command_line_says_a_bad_setting_in_one_sentence() -> None:
+    ended = _command(ROLLWAVE_PORT="x")
+
+    assert (ended.returncode, ended.stderr) == (2, "ROLLWAVE_PORT must be a port number, not “x”\n")
+
+
+async def test_the_command_line_makes_a_token_that_is_known_afterwards(database_url: str, db: Database) -> None:
+    made = await asyncio.to_thread(_command, "token", "ada", DATABASE_URL=database_url)
+
+    assert (await tokens.actor(db, made.stdout.strip())).name == "ada"
+
+
+def _command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "server", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=30)
