@@ -15,7 +15,7 @@ from domain.members import Member
 from domain.rollouts import Rollout
 from domain.targets import ServiceKey, Target
 from domain.versions import is_older
-from resolvers import keys, reports
+from resolvers import documents, keys, reports
 from resolvers.context import Context
 from storage import devices, members, rollouts, targets
 from storage.connection import Connection
@@ -109,6 +109,8 @@ async def report(ctx: Context, device: DeviceId, uuid: str, said: Report) -> Non
 async def set_target(ctx: Context, uuid: str, apps: object, config: object = None, expected_version: int | None = None) -> Target:
     """Tell one device what to run. A service given another image than it has now leaves the rollout that concerns it."""
     ctx.actor.must(Permission.OPERATE)
+    documents.check(apps, "apps")
+    documents.check(config, "config")
     template, images = rules.read(apps)
     if config is not None and not isinstance(config, dict):
         raise BadInput("config must be an object")
@@ -124,7 +126,7 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
         now = await ctx.db.now(conn)
         overruled = _overruled(services, images)
         rise = 1 + sum([await members.skip(conn, device.id, repository, now) for repository in overruled])
-        base = {key: _base(services.get(key), image) for key, image in images.items()}
+        base = {key: image if image.repository in overruled else _base(services.get(key), image) for key, image in images.items()}
         await targets.replace(conn, device.id, template, before.config if config is None else config, base, rise, now)
         for rollout in joinable:
             if rollout.image.repository not in overruled:

@@ -36,7 +36,8 @@ async def _judged(conn: Connection, device: DeviceId, uuid: str, offer: Offer, s
 def _event(verdict: Verdict, offer: Offer) -> EventType:
     if verdict.outcome is Outcome.RUNNING:
         return EventType.DEVICE_UPDATED
-    return EventType.HEALTH_CHECK_FAILED if offer.outcome is Outcome.RUNNING else EventType.DEVICE_FAILED
+    is_checked = offer.health_check_enabled and offer.outcome is Outcome.RUNNING
+    return EventType.HEALTH_CHECK_FAILED if is_checked else EventType.DEVICE_FAILED
 
 
 async def _returned(conn: Connection, device: DeviceId, uuid: str, offer: Offer, services: Sequence[Running], now: datetime) -> None:

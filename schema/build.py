@@ -1,12 +1,14 @@
 """The schema itself."""
 
 import logging
+from typing import Any
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter
+from graphql import GraphQLError, StringValueNode, ValidationRule
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from schema.errors import Errors, is_ours
 from schema.mutations import Mutation
@@ -16,7 +18,20 @@ from schema.subscriptions import Subscription
 log = logging.getLogger(__name__)
 
 
+class _NoNullCharacters(ValidationRule):
+    """PostgreSQL keeps no null characters. In variables the body's parser refuses them; this is for those in the document."""
+
+    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+        if "\0" in node.value:
+            self.report_error(GraphQLError("a string holds a null character", node))
+
+
 class _Schema(strawberry.Schema):
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        # Strawberry would run a subscription that was posted as if it were a query, and fail.
+        kwargs["allowed_operation_types"] = set(kwargs.get("allowed_operation_types", OperationType)) - {OperationType.SUBSCRIPTION}
+        return await super().execute(*args, **kwargs)
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
         for error in errors:
@@ -28,6 +43,6 @@ schema = _Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[Errors, lambda: MaxTokensLimiter(2000)],
+    extensions=[Errors, lambda: MaxTokensLimiter(2000), lambda: AddValidationRules([_NoNullCharacters])],
     config=StrawberryConfig(sort_schema=True),
 )

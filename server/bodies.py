@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from domain.errors import BadInput
+from resolvers import documents
 
 MOST_SENT = 1_000_000
 MOST_INFLATED = 10_000_000  # what the original's server took
@@ -26,21 +27,21 @@ def inflated(body: bytes, encoding: str) -> bytes:
         raise HTTPException(415, f"the content encoding “{encoding[:32]}” is not understood; send gzip or none")
     inflater = zlib.decompressobj(wbits=31)
     try:
-        whole = inflater.decompress(body, MOST_INFLATED)
+        whole = inflater.decompress(body, MOST_INFLATED + 1)
     except zlib.error as bad:
         raise BadInput("the body says it is gzip and is not") from bad
-    if inflater.unconsumed_tail:
+    if len(whole) > MOST_INFLATED:
         raise HTTPException(413, f"the body inflates to more than {MOST_INFLATED} bytes")
     if not inflater.eof:
         raise BadInput("the gzip body is cut off")
     return whole
 
 
-def parse_json(body: bytes) -> Any:
-    """JSON that PostgreSQL can keep."""
-    if b"\\u0000" in body:
-        raise BadInput("the body holds a null character")
+def parse_json(body: bytes | str) -> Any:
+    """JSON that can be kept; raises BadInput for any other, and for what is no JSON."""
     try:
-        return orjson.loads(body)
+        said = orjson.loads(body)
     except orjson.JSONDecodeError as bad:
         raise BadInput(f"the body is not JSON: {bad}") from bad
+    documents.check(said, "the body")
+    return said

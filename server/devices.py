@@ -22,6 +22,8 @@ from server.wiring import Wiring
 
 # Agents in the field make keys of 64 hex digits; anything much shorter could be guessed.
 SHORTEST_KEY = 32
+# GraphQL's Int; a version rises by one a change.
+HIGHEST_VERSION = 2**31 - 1
 
 
 class _Registration(BaseModel):
@@ -71,7 +73,7 @@ async def poll(request: Request) -> Response:
     """GET /api/v1/device/{uuid}/state: what the device should run, or 304 if it knows."""
     uuid, ctx = request.path_params["uuid"], _anybody(request)
     device = await devices.authenticate(ctx, uuid, device_key(request))
-    body, tag = _answer(await devices.poll(ctx, device))
+    body, tag = _answer(uuid, await devices.poll(ctx, device))
     headers = {"etag": tag, "cache-control": "private, no-cache"}
     if _knows(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
@@ -93,14 +95,17 @@ def _report(said: object) -> Report:
     if not isinstance(said, dict):
         raise BadInput("what the device says must be an object")
     apps, version = said.get("apps"), said.get("version")
-    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**63):
-        raise BadInput("version must be a whole number")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version <= HIGHEST_VERSION):
+        raise BadInput(f"version must be a whole number from 0 to {HIGHEST_VERSION}")
     info = {name: value for name, value in said.items() if name not in ("apps", "version")}
     return Report(None if apps is None else as_map(apps), version, info)
 
 
-def _answer(target: Target) -> tuple[bytes, str]:
-    """The body and its entity tag, which changes with the version and with anything the body says."""
+def _answer(uuid: str, target: Target) -> tuple[bytes, str]:
+    """The body and its entity tag, which changes with the version and with anything the body says.
+
+    Its one key is the uuid as the agent wrote it: agents ignore an answer that is not keyed by their own.
+    """
     state = {
         "apps": target.apps,
         "config": target.config,
@@ -108,7 +113,7 @@ def _answer(target: Target) -> tuple[bytes, str]:
         "needs_deployment": False,
         "last_deployed_at": None,
     }
-    body = orjson.dumps({target.uuid: state}, option=orjson.OPT_SORT_KEYS)
+    body = orjson.dumps({uuid: state}, option=orjson.OPT_SORT_KEYS)
     return body, f'"{target.version}-{hashlib.sha256(body).hexdigest()[:32]}"'
 
 

@@ -1,0 +1,931 @@
+"""What a frontend and an automation may ask over GraphQL, and what they are told."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import aiohttp
+import pytest
+from gql.transport.exceptions import TransportQueryError
+
+from server.process import Running
+from tests.api import Agent, Api, eventually, everything, nth, web
+from tests.clock import MovableClock
+
+UNKNOWN = nth(999)
+SOCKET = "graphql-transport-ws"
+CREATE = "mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }"
+UPDATE = (
+    "mutation ($id: ID!, $input: UpdatePolicyInput!) { updatePolicy(id: $id, input: $input) { imagePattern fleet stagedBatches enabled } }"
+)
+SET_TARGET = """mutation ($uuid: ID!, $apps: JSON!, $config: JSON, $expected: Int) {
+  setDeviceTarget(uuid: $uuid, apps: $apps, config: $config, expectedVersion: $expected) { apps config version } }"""
+CREATE_ROLLOUT = "mutation ($policy: ID!, $image: String!) { createRollout(policyId: $policy, image: $image) { id image status } }"
+EVENTS = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor type deviceUuid revision data } }"
+PROGRESS = """subscription ($id: ID!) { rolloutProgress(id: $id) {
+  status revision offeredDevices totalDevices failureRate devices { pending scheduled updating updated } } }"""
+MOVES = ("start", "pause", "resume", "cancel", "rollBack")
+
+# One call of every root field.
+ROOTS = {
+    "Query": {
+        "policy": '{ policy(id: "1") { id } }',
+        "policies": "{ policies { nodes { id } } }",
+        "rollout": '{ rollout(id: "1") { id } }',
+        "rollouts": "{ rollouts { nodes { id } } }",
+        "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
+        "devices": "{ devices { nodes { uuid } } }",
+    },
+    "Mutation": {
+        "createPolicy": 'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO }) { id } }',
+        "updatePolicy": 'mutation { updatePolicy(id: "1", input: { enabled: false }) { id } }',
+        "enablePolicy": 'mutation { enablePolicy(id: "1") { id } }',
+        "disablePolicy": 'mutation { disablePolicy(id: "1") { id } }',
+        "deletePolicy": 'mutation { deletePolicy(id: "1") { id } }',
+        "unblockRelease": 'mutation { unblockRelease(policyId: "1", image: "nginx:1.27") }',
+        "createRollout": 'mutation { createRollout(policyId: "1", image: "nginx:1.28") { id } }',
+        **{f"{move}Rollout": f'mutation {{ {move}Rollout(id: "1") {{ id }} }}' for move in MOVES},
+        "setDeviceTarget": f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{}}) {{ version }} }}',
+        "createProvisioningKey": "mutation { createProvisioningKey }",
+    },
+    "Subscription": {
+        "rolloutProgress": 'subscription { rolloutProgress(id: "1") { status } }',
+        "rolloutEvents": 'subscription { rolloutEvents(id: "1") { type } }',
+    },
+}
+
+
+async def started(api: Api, *images: str, number: int = 1, **settings: Any) -> list[Agent]:
+    """Devices on these images, and a rollout of nginx:1.27 to them that has opened its first batch."""
+    agents = await api.devices(*images)
+    await api.policy(**settings)
+    await api.push("nginx:1.27")
+    await eventually(lambda: offered(api, number), True)
+    return agents
+
+
+async def offered(api: Api, number: int = 1) -> bool:
+    rollout = await api.rollout(number)
+    return rollout is not None and rollout["offeredDevices"] > 0
+
+
+@asynccontextmanager
+async def socket(api: Api, init: Any = None) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A WebSocket that has introduced itself with this payload, if one is given."""
+    async with api.http.ws_connect("/graphql", protocols=[SOCKET]) as ws:
+        if init is not None:
+            await ws.send_json({"type": "connection_init", "payload": init})
+        yield ws
+
+
+async def closed(ws: aiohttp.ClientWebSocketResponse) -> int | None:
+    """The code the server closes with."""
+    message = await ws.receive(timeout=5)
+    assert message.type is aiohttp.WSMsgType.CLOSE, message
+    return ws.close_code
+
+
+async def read(api: Api, document: str, seconds: float = 5, **variables: Any) -> list[Any]:
+    """Everything a subscription says until it ends."""
+    async with asyncio.timeout(seconds), api.subscribed(document, **variables) as stream:
+        return [one async for answer in stream for one in answer.values()]
+
+
+async def read_some(api: Api, count: int, document: str, **variables: Any) -> list[Any]:
+    """The first so many things a subscription says."""
+    said: list[Any] = []
+    async with asyncio.timeout(5), api.subscribed(document, **variables) as stream:
+        async for answer in stream:
+            said += answer.values()
+            if len(said) == count:
+                break
+    return said
+
+
+async def refusal(api: Api, document: str, **variables: Any) -> tuple[str, str]:
+    """The code and the sentence with which a subscription ends before it says anything."""
+    with pytest.raises(TransportQueryError) as refused:
+        await read(api, document, **variables)
+    [error] = refused.value.errors or []
+    return error["extensions"]["code"], error["message"]
+
+
+def cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+# Who may ask
+
+
+async def test_every_root_field_wants_a_token(server: Running, api: Api) -> None:
+    fields = await api.graphql("{ __schema { types { name fields { name } } } }")
+    roots = {type_["name"]: {field["name"] for field in type_["fields"]} for type_ in fields["__schema"]["types"] if type_["name"] in ROOTS}
+    assert roots == {name: set(calls) for name, calls in ROOTS.items()}
+    await started(api, "nginx:1.26")
+    before = await everything(server.db)
+    nobody, pretender = api.stranger(), api.stranger()
+    pretender.token = "rollwave_token_wrong"
+
+    for kind in ("Query", "Mutation"):
+        for name, call in ROOTS[kind].items():
+            assert (await nobody.refused(call))[0] == "UNAUTHENTICATED", name
+            assert (await pretender.refused(call))[0] == "UNAUTHENTICATED", name
+
+    assert await everything(server.db) == before
+
+
+async def test_a_websocket_without_a_good_token_is_closed_with_4403(api: Api) -> None:
+    for init in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": api.token}, {"Authorization": ["Bearer"]}, {"token": api.token}):
+        async with socket(api, init) as ws:
+            assert await closed(ws) == 4403, init
+    async with socket(api) as ws:
+        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": ROOTS["Subscription"]["rolloutEvents"]}})
+        assert await closed(ws) == 4401
+    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+        assert await ws.receive_json() == {"type": "connection_ack"}
+    headers = {"Authorization": f"Bearer {api.token}"}
+    async with api.http.ws_connect("/graphql", protocols=[SOCKET], headers=headers) as ws:
+        await ws.send_json({"type": "connection_init", "payload": None})
+        assert await ws.receive_json() == {"type": "connection_ack"}
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await api.http.ws_connect("/graphql", protocols=[SOCKET], headers={"Origin": "https://elsewhere.example"})
+
+
+async def test_a_message_of_another_shape_closes_with_4400(api: Api) -> None:
+    init = {"Authorization": f"Bearer {api.token}"}
+    query = {"query": "{ __typename }"}
+    ids: list[Any] = [[], {}, 7]
+    payloads: list[Any] = [None, [], "text", {}, {"query": 7}, *[{**query, "variables": wrong} for wrong in ([1], 7, "text")]]
+    strange: list[Any] = [
+        7, "text", [], None, {}, {"type": 7}, {"type": "nonsense"}, {"type": "subscribe"}, {"type": "connection_init", "payload": []},
+        *[{"type": "subscribe", "id": wrong, "payload": query} for wrong in ids],
+        *[{"type": "subscribe", "id": "1", "payload": payload} for payload in payloads],
+        {"type": "complete", "id": []},
+    ]  # fmt: skip
+    for message in [*map(json.dumps, strange), "not JSON", "[" * 60_000]:
+        async with socket(api, init) as ws:
+            assert (await ws.receive_json())["type"] == "connection_ack"
+            await ws.send_str(message)
+            assert await closed(ws) == 4400, message[:80]
+    async with socket(api, init) as ws:
+        await ws.receive_json()
+        await ws.send_bytes(b"{}")
+        assert await closed(ws) == 4400
+
+
+# What cannot be understood
+
+
+async def test_what_graphql_cannot_read_is_the_callers_mistake(server: Running, api: Api) -> None:
+    before = await everything(server.db)
+    documents: list[tuple[str, dict[str, Any]]] = [
+        ("{", {}),
+        ("", {}),
+        ("{ nonsense }", {}),
+        ("{ rollouts(first: true) { nodes { id } } }", {}),
+        ("query ($first: Int!) { rollouts(first: $first) { nodes { id } } }", {}),
+        ("query ($first: Int!) { rollouts(first: $first) { nodes { id } } }", {"first": 2**40}),
+        ("query ($status: [RolloutStatus!]) { rollouts(status: $status) { nodes { id } } }", {"status": ["nonsense"]}),
+        ("{ " + " ".join(f"a{n}: __typename" for n in range(2000)) + " }", {}),
+        ("{ " + "a { " * 5000, {}),
+        ("{ policies { nodes { id } } } { devices { nodes { uuid } } }", {}),
+    ]
+    for document, variables in documents:
+        answer = await api.ask(document, **variables)
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}, (document[:80], answer)
+
+    headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
+    bodies = [b"", b"not JSON", b'"text"', b"7", b"null", b'[{"query": "{ __typename }"}]', b"{}", b'{"query": 7}', b"[" * 90_000]
+    values = [b"NaN", b'"\\u0000"', b'"\\ud800"', b"[" * 900 + b"]" * 900]
+    bodies += [b'{"query": "{ __typename }", "variables": {"a": %s}}' % value for value in values]
+    bodies += [b'{"query": "{ __typename }", "variables": [1]}', json.dumps({"query": ROOTS["Subscription"]["rolloutProgress"]}).encode()]
+    for body in bodies:
+        async with api.http.post("/graphql", data=body, headers=headers) as response:
+            [error] = (await response.json())["errors"]
+            assert (response.status, error["extensions"]["code"]) == (400, "BAD_USER_INPUT"), body[:80]
+    async with api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers) as response:
+        assert response.status == 400
+    async with api.http.put("/graphql", json={"query": "{ __typename }"}, headers=headers) as response:
+        assert response.status == 405
+    assert await everything(server.db) == before
+
+
+async def test_no_string_with_a_null_character_gets_as_far_as_the_database(server: Running, api: Api) -> None:
+    await started(api, "nginx:1.26")
+    before = await everything(server.db)
+
+    for call in (
+        'mutation { pauseRollout(id: "1", reason: "a\\u0000b") { id } }',
+        '{ devices(fleet: "\\u0000") { nodes { uuid } } }',
+        '{ devices(fleet: """\0""") { nodes { uuid } } }',
+        '{ device(uuid: "\\u0000") { uuid } }',
+        'mutation { createRollout(policyId: "1", image: "nginx:\\u{0}") { id } }',
+        'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO, fleet: "\\u0000" }) { id } }',
+        f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{ a: {{ services: [], x: "\\u0000" }} }}) {{ version }} }}',
+        f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{}}, config: {{ x: ["\\u0000"] }}) {{ version }} }}',
+    ):
+        assert (await api.refused(call))[0] == "BAD_USER_INPUT", call
+    assert (await api.refused(SET_TARGET, uuid=nth(1), apps={"a": {"services": [], "x\0": 1}})) == (
+        "BAD_USER_INPUT", "the body holds a null character",
+    )  # fmt: skip
+
+    assert await everything(server.db) == before
+    note = r"no null: \u0000"
+    assert (await api.graphql(SET_TARGET, uuid=nth(1), apps={}, config={"note": note}))["setDeviceTarget"]["config"] == {"note": note}
+
+
+async def test_a_bug_of_ours_is_told_in_two_words(server: Running, api: Api) -> None:
+    agent = await api.device(nth(1))
+    async with server.db.transaction() as conn:
+        await conn.execute("alter table rollouts rename to hidden")
+
+    assert await api.refused('{ rollout(id: "1") { id } }') == ("INTERNAL", "internal error")
+    assert await api.refused('mutation { pauseRollout(id: "1") { id } }') == ("INTERNAL", "internal error")
+    assert await refusal(api, PROGRESS, id="1") == ("INTERNAL", "internal error")
+    async with server.db.transaction() as conn:
+        await conn.execute("alter table hidden rename to rollouts")
+        await conn.execute("alter table current_states rename to hidden")
+    async with api.http.patch("/api/v1/device/state", json={agent.uuid: {"apps": {}}}, headers={"X-Device-API-Key": agent.key}) as response:
+        assert (response.status, await response.json()) == (500, {"error": "internal error"})
+
+
+# Policies
+
+
+async def test_a_policy_is_made_changed_switched_and_taken_away(api: Api) -> None:
+    fields = """id imagePattern updateStrategy fleet stagedBatches batchDelayMinutes healthCheckEnabled soakMinutes pickupMinutes
+                deadlineMinutes autoRollbackEnabled maxFailureRate minOutcomes enabled createdAt updatedAt"""
+    one = f"query ($id: ID!) {{ policy(id: $id) {{ {fields} rollouts {{ nodes {{ id }} }} }} }}"
+    least = {"imagePattern": "nginx*", "updateStrategy": "STAGED"}
+
+    created = (await api.graphql(f"mutation ($input: CreatePolicyInput!) {{ createPolicy(input: $input) {{ {fields} }} }}", input=least))[
+        "createPolicy"
+    ]
+    policy = created["id"]
+    assert (await api.graphql(one, id=policy))["policy"] == {**created, "rollouts": {"nodes": []}}
+    assert created == {
+        "id": policy, "imagePattern": "nginx*", "updateStrategy": "STAGED", "fleet": None, "stagedBatches": 3, "batchDelayMinutes": 30,
+        "healthCheckEnabled": True, "soakMinutes": 1, "pickupMinutes": 15, "deadlineMinutes": 30, "autoRollbackEnabled": True,
+        "maxFailureRate": 0.2, "minOutcomes": 5, "enabled": True, "createdAt": created["createdAt"], "updatedAt": created["createdAt"],
+    }  # fmt: skip
+
+    async def changed(**input: Any) -> Any:  # noqa: A002
+        return (await api.graphql(UPDATE, id=policy, input=input))["updatePolicy"]
+
+    now = {"imagePattern": "nginx*", "fleet": None, "stagedBatches": 3, "enabled": True}
+    assert await changed() == now
+    assert await changed(fleet="plant-a", stagedBatches=5) == (now := {**now, "fleet": "plant-a", "stagedBatches": 5})
+    assert await changed(imagePattern="redis:7*") == (now := {**now, "imagePattern": "redis:7*"})
+    assert await changed(fleet=None) == {**now, "fleet": None}
+    for verb, enabled in (("disable", False), ("disable", False), ("enable", True)):
+        answer = await api.graphql(f"mutation ($id: ID!) {{ done: {verb}Policy(id: $id) {{ enabled }} }}", id=policy)
+        assert answer == {"done": {"enabled": enabled}}
+    assert len((await api.graphql(ROOTS["Query"]["policies"]))["policies"]["nodes"]) == 1
+    await api.graphql("mutation ($id: ID!) { deletePolicy(id: $id) { id } }", id=policy)
+
+    assert (await api.graphql(ROOTS["Query"]["policies"]))["policies"]["nodes"] == []
+    for name in ("updatePolicy", "enablePolicy", "deletePolicy", "unblockRelease", "createRollout"):
+        assert (await api.refused(ROOTS["Mutation"][name]))[0] == "NOT_FOUND", name
+
+
+async def test_a_policy_that_makes_no_sense_is_refused_by_field_and_nothing_changes(server: Running, api: Api) -> None:
+    good = {"imagePattern": "nginx*", "updateStrategy": "STAGED"}
+    policy = await api.policy()
+    before = await everything(server.db)
+    wrong: list[tuple[str, list[Any]]] = [
+        ("imagePattern", ["", "n" * 256, "Nginx", "nginx@sha256:1", "ng inx", "^nginx$", None, 7, []]),
+        ("updateStrategy", ["SCHEDULED", "auto", None, 7]),
+        ("fleet", ["", "f" * 256, 7]),
+        ("stagedBatches", [0, -1, 101, 2**31, 1.5, "3", None]),
+        *[(field, [-1, 1e9, 2**80, "1", None]) for field in ("batchDelayMinutes", "soakMinutes", "pickupMinutes")],
+        ("deadlineMinutes", [0, -1, 1e9, None]),
+        ("maxFailureRate", [-0.1, 1.1, 20, "1", None]),
+        ("minOutcomes", [0, -1, 1_000_001, None]),
+        *[(field, ["yes", 1, None]) for field in ("healthCheckEnabled", "autoRollbackEnabled", "enabled")],
+        ("nonsense", [1]),
+    ]
+
+    for field, values in wrong:
+        for value in values:
+            for document, input in ((CREATE, {**good, field: value}), (UPDATE, {field: value})):  # noqa: A001
+                answer = await api.ask(document, id=policy, input=input) if document == UPDATE else await api.ask(document, input=input)
+                assert "errors" in answer, (field, value, answer)
+                [error] = answer["errors"]
+                assert error["extensions"]["code"] == "BAD_USER_INPUT", (field, value, error)
+                named = error["message"].replace("_", "").lower()
+                assert field.lower() in named, (field, value, error)
+    several = await api.refused(CREATE, input={**good, "stagedBatches": 0, "maxFailureRate": 2})
+    assert all(field in several[1] for field in ("staged_batches", "max_failure_rate"))
+    for document in (UPDATE, UPDATE.replace("updatePolicy", "enablePolicy")):
+        for id in ("x", "", "-1", "9" * 30, "1.5", "²"):  # noqa: A001
+            answer = await api.ask(document.replace(", input: $input", "") if "enable" in document else document, id=id, input={})
+            assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}, id
+    assert (await api.refused(UPDATE, id="999", input={}))[0] == "NOT_FOUND"
+
+    assert await everything(server.db) == before
+
+
+# Reading
+
+
+async def test_every_list_comes_in_pages(api: Api) -> None:
+    agents = await api.devices(*["nginx:1.26"] * 5)
+    policy = await api.policy()
+    await api.policy(imagePattern="redis")
+    for tag in ("1.27", "1.28", "1.29"):
+        await api.push(f"nginx:{tag}")
+    await eventually(lambda: offered(api, 3), True)
+    lists = [
+        ("list: policies(AT) { PAGE }", "id", 2),
+        ("list: rollouts(AT) { PAGE }", "id", 3),
+        ("list: devices(AT) { PAGE }", "uuid", 5),
+        (f'in: policy(id: "{policy}") {{ list: rollouts(AT) {{ PAGE }} }}', "id", 3),
+        (f'in: device(uuid: "{agents[0].uuid}") {{ list: rollouts(AT) {{ PAGE }} }}', "rolloutId", None),
+        ('in: rollout(id: "3") { list: devices(AT) { PAGE } }', "deviceUuid", 5),
+        ('in: rollout(id: "3") { list: events(AT) { PAGE } }', "cursor", None),
+    ]
+
+    for name, key, size in lists:
+        shown = f"edges {{ cursor node {{ {key} }} }} nodes {{ {key} }} pageInfo {{ hasNextPage endCursor }}"
+        called = name.replace("AT", "first: $first, after: $after").replace("PAGE", shown)
+        document = f"query ($first: Int! = 50, $after: String) {{ {called} }}"
+
+        async def page(document: str = document, **variables: Any) -> Any:
+            data = await api.graphql(document, **variables)
+            return data.get("in", data)["list"]
+
+        whole = await page()
+        assert len(whole["nodes"]) == (size or len(whole["nodes"])) > 0, name
+        assert [edge["node"] for edge in whole["edges"]] == whole["nodes"]
+        found: list[Any] = []
+        after, more = None, True
+        while more:
+            part = await page(first=2, after=after)
+            assert 0 < len(part["nodes"]) <= 2
+            found += part["nodes"]
+            after, more = part["pageInfo"]["endCursor"], part["pageInfo"]["hasNextPage"]
+            assert after == part["edges"][-1]["cursor"]
+        assert found == whole["nodes"], name
+        assert await page(after=after) == {"edges": [], "nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+        for first in (0, 101, -1, 2**31 - 1):
+            code, words = await api.refused(document, first=first)
+            assert (code, words) == ("BAD_USER_INPUT", "first: 1 to 100"), (name, first)
+        for bad in (
+            "",
+            "x",
+            "MTox!",
+            "ä",
+            cursor("1:x"),
+            cursor("2:1"),
+            cursor("1:1:1:1:1"),
+            cursor("1:" + "9" * 40),
+            cursor("1:-5:-5:-5"),
+        ):
+            code, words = await api.refused(document, after=bad)
+            assert (code, words) == ("BAD_USER_INPUT", "after: this is not a cursor that was handed out here"), (name, bad)
+        for far in (cursor("1:9223372036854775807"), cursor("1:9223372036854775807:9223372036854775807:9223372036854775807")):
+            assert (await api.ask(document, after=far)).get("errors", [{"extensions": {"code": "BAD_USER_INPUT"}}])[0]["extensions"][
+                "code"
+            ] != "INTERNAL"
+
+
+async def test_a_rollout_is_shown_from_every_side(api: Api) -> None:
+    first, second = await started(api, "nginx:1.25", "nginx:1.26", updateStrategy="STAGED", stagedBatches=2, batchDelayMinutes=10)
+    agents = {agent.uuid: agent for agent in (first, second)}
+    document = """query ($id: ID!) { rollout(id: $id) {
+      id image imageName tag digest status reason revision currentBatch totalBatches totalDevices offeredDevices
+      createdAt startedAt finishedAt
+      policy { id imagePattern }
+      progress { rolloutId status reason revision currentBatch totalBatches totalDevices offeredDevices failureRate at
+                 devices { pending scheduled updating updated healthy failed timedOut rollingBack rolledBack skipped } }
+      batches { number plannedDevices offeredDevices startedAt completedAt }
+      moves { revision at event actor reason status }
+      devices { nodes { deviceUuid rolloutId batchNumber status scheduledAt takenAt outcomeAt returnedAt reason
+                        device { uuid name } rollout { id } } }
+      events(first: 100) { nodes { cursor at type rolloutId revision deviceUuid data } }
+    } }"""
+
+    rollout = (await api.graphql(document, id="1"))["rollout"]
+    places = rollout["devices"]["nodes"]
+    canary = agents.pop(places[0]["deviceUuid"])
+    [other] = agents.values()
+
+    assert (rollout["image"], rollout["imageName"], rollout["tag"], rollout["digest"]) == ("nginx:1.27", "nginx", "1.27", None)
+    assert (rollout["status"], rollout["currentBatch"], rollout["totalBatches"], rollout["offeredDevices"]) == ("IN_PROGRESS", 1, 2, 1)
+    assert rollout["startedAt"] is not None
+    assert rollout["finishedAt"] is None
+    assert rollout["policy"] == {"id": "1", "imagePattern": "nginx*"}
+    counts = {name: count for name, count in rollout["progress"]["devices"].items() if count}
+    assert counts == {"pending": 1, "scheduled": 1}
+    assert [(batch["number"], batch["plannedDevices"], batch["offeredDevices"]) for batch in rollout["batches"]] == [(1, 1, 1), (2, 1, 0)]
+    assert [(place["batchNumber"], place["status"]) for place in places] == [(1, "SCHEDULED"), (None, "PENDING")]
+    assert places[1]["scheduledAt"] is None
+    assert [place["device"]["uuid"] for place in places] == [canary.uuid, other.uuid]
+    assert [place["rollout"]["id"] for place in places] == ["1", "1"]
+    assert [(move["revision"], move["event"], move["actor"]) for move in rollout["moves"]] == [
+        (1, "image.rollout_enrolled", "rollwave"), (2, "image.rollout_started", "rollwave"), (3, "image.batch_started", "rollwave"),
+    ]  # fmt: skip
+    assert [event["type"] for event in rollout["events"]["nodes"]] == [
+        "image.webhook_received", "image.rollout_created", "image.rollout_enrolled", "image.rollout_started",
+        "image.batch_started", "image.device_scheduled",
+    ]  # fmt: skip
+    assert rollout["events"]["nodes"][-1]["deviceUuid"] == canary.uuid
+
+    await canary.obey()
+    await eventually(lambda: batches_done(api), 1)
+    rollout = (await api.graphql(document, id="1"))["rollout"]
+    assert rollout["batches"][0]["completedAt"] is not None
+    assert rollout["devices"]["nodes"][0]["takenAt"] is not None
+    waiting = 'query ($status: [DeviceRolloutStatus!]) { rollout(id: "1") { devices(status: $status) { nodes { deviceUuid } } } }'
+    for status, expected in ((["PENDING"], [other.uuid]), (["UPDATED", "FAILED"], [canary.uuid]), (["FAILED"], []), ([], [])):
+        nodes = (await api.graphql(waiting, status=status))["rollout"]["devices"]["nodes"]
+        assert [node["deviceUuid"] for node in nodes] == expected, status
+    assert (await api.graphql("{ rollouts(status: [IN_PROGRESS]) { nodes { id } } }"))["rollouts"]["nodes"] == [{"id": "1"}]
+    assert (await api.graphql("{ rollouts(status: [PAUSED, COMPLETED]) { nodes { id } } }"))["rollouts"]["nodes"] == []
+    assert (await api.graphql(document, id="999"))["rollout"] is None
+    assert (await api.refused(document, id="x")) == ("BAD_USER_INPUT", "“x” is not the id of a rollout")
+
+
+async def batches_done(api: Api) -> int:
+    batches = (await api.graphql('{ rollout(id: "1") { batches { completedAt } } }'))["rollout"]["batches"]
+    return sum(batch["completedAt"] is not None for batch in batches)
+
+
+async def test_devices_are_shown_one_by_one_and_by_fleet(api: Api) -> None:
+    [a] = await api.devices("nginx:1.26", fleet="plant-a")
+    [b] = await api.devices("nginx:1.27", first=2)
+    await b.obey()
+    fields = """uuid name type fleet createdAt lastSeenAt targetState { apps config version } currentState { apps version info reportedAt }
+                rollouts { nodes { rolloutId } }"""
+    listed = f"query ($fleet: String) {{ devices(fleet: $fleet) {{ nodes {{ {fields} }} }} }}"
+
+    one = (await api.graphql(f"query ($uuid: ID!) {{ device(uuid: $uuid) {{ {fields} }} }}", uuid=a.uuid.upper()))["device"]
+    nodes = (await api.graphql(listed))["devices"]["nodes"]
+
+    assert nodes[0] == one
+    assert (one["uuid"], one["name"], one["type"], one["fleet"], one["lastSeenAt"]) == (a.uuid, "press 0000", "pi4", "plant-a", None)
+    assert one["targetState"]["version"] == 1
+    assert (one["currentState"], one["rollouts"]["nodes"]) == (None, [])
+    assert nodes[1]["fleet"] is None
+    assert nodes[1]["currentState"]["version"] == 1
+    assert nodes[1]["currentState"]["apps"]["1001"]["services"][0]["imageName"] == "nginx:1.27"
+    assert [node["uuid"] for node in (await api.graphql(listed, fleet="plant-a"))["devices"]["nodes"]] == [a.uuid]
+    assert (await api.graphql(listed, fleet="plant-z"))["devices"]["nodes"] == []
+    assert (await api.graphql("query ($uuid: ID!) { device(uuid: $uuid) { uuid } }", uuid=UNKNOWN))["device"] is None
+    assert (await api.refused('{ device(uuid: "press-12") { uuid } }')) == ("BAD_USER_INPUT", "“press-12” is not a uuid")
+
+
+async def test_a_provisioning_key_is_shown_once_and_names_a_fleet_that_can_be(server: Running, api: Api) -> None:
+    first, second = await api.provisioning_key(), await api.provisioning_key("plant-a")
+    before = await everything(server.db)
+
+    assert first != second
+    assert first.startswith("rollwave_provisioning_")
+    assert second.encode() not in str(before).encode()
+    for fleet in ("", "f" * 256):
+        code, words = await api.refused("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
+        assert (code, words) == ("BAD_USER_INPUT", "fleet: 1 to 255 characters")
+    assert await everything(server.db) == before
+
+
+# What a device should run
+
+
+async def test_a_target_that_makes_no_sense_is_refused_by_field_and_nothing_changes(server: Running, api: Api) -> None:
+    [agent] = await api.devices("nginx:1.26")
+    before = await everything(server.db)
+
+    def service(**fields: Any) -> Any:
+        return {"1001": {"services": [{"serviceName": "web", "imageName": "nginx:1.27", **fields}]}}
+
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    apps: list[Any] = [7, "text", True, [7], [{"services": []}], {"1001": 7}, {"1001": None}, {"1001": {}}]
+    services: list[Any] = [7, "text", {}, [7], [[]], None]
+    names: list[Any] = ["", [], {"a": 1}, ["a"], 1.5]
+    configs: list[Any] = [7, [], "text", True]
+    images: list[Any] = [7, [], {}, "", "Nginx", "nginx:", "a b", "http://x/y"]
+    wrong: list[tuple[Any, str]] = [
+        *[(value, "apps") for value in apps],
+        *[({"1001": {"services": value}}, "apps.1001.services") for value in services],
+        ({"1001": {"services": [{"imageName": "nginx"}]}}, "apps.1001.services[0] needs a serviceName"),
+        *[(service(serviceName=name), "apps.1001.services[0]") for name in names],
+        ({"1001": {"services": [{"serviceName": "web"}]}}, "apps.1001.services[0] needs an imageName"),
+        ({"1001": {"services": 2 * [{"serviceName": "web", "imageName": "nginx"}]}}, "two services named “web”"),
+        *[(service(config=config), "apps.1001.services[0].config") for config in [*configs, None]],
+        *[(service(imageName=image), "apps.1001.services[0].imageName") for image in images],
+        (service(imageName="sha256:" + "a" * 64), "apps.1001.services[0].imageName"),
+        (service(config={"image": ["nginx:1.27"]}), "apps.1001.services[0].config.image"),
+        (service(config={"image": "nginx:1.28"}), "different images"),
+        (service(image="nginx:1.28"), "different images"),
+        (service(note=deep), "cannot be kept"),
+        ([{"appId": 1, "services": []}, {"appId": 1, "services": []}], "two apps with the appId 1"),
+    ]
+
+    for value, words in wrong:
+        code, sentence = await api.refused(SET_TARGET, uuid=agent.uuid, apps=value)
+        assert (code, words in sentence) == ("BAD_USER_INPUT", True), (str(value)[:200], sentence)
+    for config in configs:
+        assert await api.refused(SET_TARGET, uuid=agent.uuid, apps={}, config=config) == ("BAD_USER_INPUT", "config must be an object")
+    huge = f'mutation {{ setDeviceTarget(uuid: "{agent.uuid}", apps: {{ a: {{ services: [], x: {10**30} }} }}) {{ version }} }}'
+    assert (await api.refused(huge))[0] == "BAD_USER_INPUT"
+    assert (await api.refused(SET_TARGET, uuid="press-12", apps={}))[0] == "BAD_USER_INPUT"
+    assert (await api.refused(SET_TARGET, uuid=UNKNOWN, apps={}))[0] == "NOT_FOUND"
+    for expected in (0, 2, -1):
+        code, sentence = await api.refused(SET_TARGET, uuid=agent.uuid, apps={}, expected=expected)
+        assert (code, sentence) == ("CONFLICT", f"the target is at version 1, not {expected}: read it again")
+
+    assert await everything(server.db) == before
+    assert (await api.graphql(SET_TARGET, uuid=agent.uuid, apps={}, expected=1))["setDeviceTarget"] == {
+        "apps": {},
+        "config": {},
+        "version": 2,
+    }
+
+
+async def test_an_image_is_written_wherever_agents_look_however_it_was_given(api: Api) -> None:
+    [agent] = await api.devices("nginx:1.25")
+    ways: list[dict[str, Any]] = [
+        {"imageName": "nginx:1.26"},
+        {"config": {"image": "nginx:1.26"}},
+        {"image": "nginx:1.26"},
+        {"imageName": "docker.io/library/nginx:1.26", "config": {"image": "nginx:1.26"}},
+        {"imageName": "nginx:1.26", "image": "nginx:1.26", "config": {"image": None}},
+    ]
+    wanted = {"serviceName": "web", "imageName": "nginx:1.26", "config": {"image": "nginx:1.26"}}
+
+    for way in ways:
+        await api.set_target(agent.uuid, {"1001": {"services": [{"serviceName": "web", **way}]}})
+        assert (await api.target(agent.uuid))["apps"] == {"1001": {"services": [wanted]}}, way
+        assert (await agent.poll())[1]["apps"]["1001"]["services"] == [wanted]
+    listed = await api.set_target(agent.uuid, [{"appId": 7, "services": [{"serviceId": 7, "image": "redis"}]}])
+    assert listed["apps"] == {
+        "7": {"appId": 7, "services": [{"serviceId": 7, "imageName": "redis:latest", "config": {"image": "redis:latest"}}]}
+    }
+    config = {"intervals": {"reportIntervalMs": 1}}
+    set_ = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={}, config=config)
+    kept = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={})
+    assert set_["setDeviceTarget"]["config"] == kept["setDeviceTarget"]["config"] == config
+
+
+async def test_a_service_given_another_image_leaves_the_rollout_for_good(api: Api) -> None:
+    agent, other = await started(api, "nginx:1.26", "nginx:1.26")
+    offered = await api.target(agent.uuid)
+
+    told = await api.set_target(agent.uuid, web("nginx:1.20"))
+
+    assert told["version"] == offered["version"] + 1
+    assert (await api.rollout())["devices"] == {agent.uuid: "SKIPPED", other.uuid: "SCHEDULED"}
+    assert await api.image(agent.uuid) == "nginx:1.20"
+    await agent.report("nginx:1.20", status="exited")
+    await other.obey()
+    await eventually(api.status, "COMPLETED")
+    assert (await api.rollout())["devices"] == {agent.uuid: "SKIPPED", other.uuid: "UPDATED"}
+    assert (await agent.obey(), (await api.target(agent.uuid))["version"]) == ("nginx:1.20", told["version"])
+
+
+async def test_a_device_that_comes_to_run_the_image_joins_the_rollout_unless_it_is_ahead(api: Api) -> None:
+    [agent] = await started(api, "nginx:1.26")
+
+    late, there, ahead = await api.devices("nginx:1.25", "nginx:1.27", "nginx:1.28", first=10)
+    assert (await api.rollout())["devices"] == {agent.uuid: "SCHEDULED", late.uuid: "PENDING"}
+    await agent.obey()
+    await eventually(lambda: api.image(late.uuid), "nginx:1.27")
+    await late.obey()
+
+    await eventually(api.status, "COMPLETED")
+    assert (await api.rollout())["devices"] == {agent.uuid: "UPDATED", late.uuid: "UPDATED"}
+    assert [await api.image(device.uuid) for device in (there, ahead)] == ["nginx:1.27", "nginx:1.28"]
+
+
+async def test_writing_back_what_a_rollout_gave_does_not_make_it_the_devices_own(api: Api) -> None:
+    [agent] = await started(api, "nginx:1.26", healthCheckEnabled=True, soakMinutes=60)
+    target = await api.target(agent.uuid)
+
+    target["apps"]["1001"]["services"][0]["config"]["environment"] = {"TZ": "UTC"}
+    written = (await api.graphql(SET_TARGET, uuid=agent.uuid, apps=target["apps"], expected=target["version"]))["setDeviceTarget"]
+
+    assert (written["apps"], written["version"]) == (target["apps"], target["version"] + 1)
+    assert (await api.rollout())["devices"] == {agent.uuid: "SCHEDULED"}
+    assert await agent.obey() == "nginx:1.27"
+
+    assert await api.request("rollBack") == "ROLLING_BACK"
+
+    assert await api.image(agent.uuid) == "nginx:1.26"
+    assert await agent.obey() == "nginx:1.26"
+    await eventually(api.status, "ROLLED_BACK")
+    after = await api.target(agent.uuid)
+    assert after["apps"]["1001"]["services"][0]["config"]["environment"] == {"TZ": "UTC"}
+    assert after["version"] == target["version"] + 2
+
+
+async def test_a_device_that_leaves_a_rollout_is_told_exactly_what_was_written(api: Api) -> None:
+    def two(first: str, second: str) -> Any:
+        return {"1": {"services": [{"serviceName": "web", "imageName": first}, {"serviceName": "proxy", "imageName": second}]}}
+
+    agent = await api.device(nth(1), two("nginx:1.25", "nginx:1.26"))
+    await api.policy()
+    await api.push("nginx:1.27")
+    await eventually(lambda: offered(api), True)
+
+    told = await api.set_target(agent.uuid, two("nginx:1.20", "nginx:1.27"))
+
+    assert [service["imageName"] for service in told["apps"]["1"]["services"]] == ["nginx:1.20", "nginx:1.27"]
+    assert (await api.rollout())["devices"] == {agent.uuid: "SKIPPED"}
+
+
+async def test_of_two_who_write_at_once_from_the_same_version_one_is_told_to_read_again(api: Api) -> None:
+    [agent] = await api.devices("nginx:1.26")
+
+    answers = await asyncio.gather(
+        *[api.ask(SET_TARGET, uuid=agent.uuid, apps=web(f"nginx:1.2{number}"), expected=1) for number in range(5)]
+    )
+
+    assert sorted("errors" in answer for answer in answers) == [False, True, True, True, True]
+    assert (await api.target(agent.uuid))["version"] == 2
+
+
+# Rollouts by hand
+
+
+async def test_a_manual_rollout_waits_until_an_operator_starts_it(api: Api, clock: MovableClock) -> None:
+    [agent] = await api.devices("nginx:1.26")
+    await api.policy(updateStrategy="MANUAL")
+    await api.push("nginx:1.27")
+    await eventually(api.status, "PENDING")
+
+    clock.advance(days=1)
+    await asyncio.sleep(0.2)
+    assert await agent.obey() == "nginx:1.26"
+    assert (await api.rollout())["offeredDevices"] == 0
+    answer = await api.graphql('mutation { startRollout(id: "1", reason: "CAB-17") { status reason revision } }')
+
+    assert (answer["startRollout"]["status"], answer["startRollout"]["reason"]) == ("IN_PROGRESS", "CAB-17")
+    await eventually(lambda: api.image(agent.uuid), "nginx:1.27")
+    await agent.obey()
+    await eventually(api.status, "COMPLETED")
+    moves = (await api.graphql('{ rollout(id: "1") { moves { event actor reason } } }'))["rollout"]["moves"]
+    assert {"event": "image.rollout_started", "actor": "ops", "reason": "CAB-17"} in moves
+
+
+async def test_a_rollout_can_only_be_asked_for_what_its_state_allows(server: Running, api: Api) -> None:
+    legal = {
+        "PENDING": {"start": "IN_PROGRESS", "cancel": "CANCELLED"},
+        "IN_PROGRESS": {"pause": "PAUSED", "cancel": "CANCELLED", "rollBack": "ROLLING_BACK"},
+        "PAUSED": {"resume": "IN_PROGRESS", "cancel": "CANCELLED", "rollBack": "ROLLING_BACK"},
+    }
+    policy = await api.policy(updateStrategy="MANUAL", stagedBatches=1, healthCheckEnabled=True, soakMinutes=60)
+    agent, _ = await api.devices("nginx:1.1", "nginx:1.1")
+    number = 0
+
+    async def fresh() -> int:
+        nonlocal number
+        number += 1
+        await api.push(f"nginx:1.{number + 1}")
+        await eventually(lambda: api.status(number), "PENDING")
+        return number
+
+    async def refuses_the_rest(rollout: int, status: str) -> None:
+        await eventually(lambda: api.status(rollout), status)
+        before = await everything(server.db)
+        for move in MOVES:
+            if move not in legal.get(status, {}):
+                code, words = await api.refused(f"mutation ($id: ID!) {{ {move}Rollout(id: $id) {{ id }} }}", id=str(rollout))
+                assert code == "CONFLICT", (move, status)
+                assert words == f"cannot {'roll back' if move == 'rollBack' else move} a rollout that is {status.lower().replace('_', ' ')}"
+        assert await everything(server.db) == before
+
+    first = await fresh()
+    await refuses_the_rest(first, "PENDING")
+    assert await api.request("start", first) == "IN_PROGRESS"
+    await eventually(lambda: offered(api, first), True)
+    await refuses_the_rest(first, "IN_PROGRESS")
+    assert await api.request("pause", first) == "PAUSED"
+    await refuses_the_rest(first, "PAUSED")
+    assert await api.request("resume", first) == "IN_PROGRESS"
+    await agent.poll()
+    assert await api.request("rollBack", first) == "ROLLING_BACK"
+    await refuses_the_rest(first, "ROLLING_BACK")
+    await agent.obey()
+    await refuses_the_rest(first, "ROLLED_BACK")
+    second = await fresh()
+    assert await api.request("cancel", second) == "CANCELLED"
+    await refuses_the_rest(second, "CANCELLED")
+    third, fourth = await fresh(), await fresh()
+    await refuses_the_rest(third, "SUPERSEDED")
+    await api.request("start", fourth)
+    await eventually(lambda: offered(api, fourth), True)
+    await api.request("pause", fourth)
+    assert await api.request("cancel", fourth) == "CANCELLED"
+    await api.graphql(UPDATE, id=policy, input={"healthCheckEnabled": False})
+    fifth = await fresh()
+    await api.request("start", fifth)
+    await eventually(lambda: offered(api, fifth), True)
+    assert await api.request("rollBack", fifth) == "ROLLING_BACK"
+    await refuses_the_rest(fifth, "ROLLED_BACK")
+    for unknown, code in (("999", "NOT_FOUND"), ("x", "BAD_USER_INPUT"), ("", "BAD_USER_INPUT")):
+        for move in MOVES:
+            assert (await api.refused(f"mutation ($id: ID!) {{ {move}Rollout(id: $id) {{ id }} }}", id=unknown))[0] == code
+
+
+async def test_pause_keeps_what_was_offered_and_cancel_leaves_it(api: Api) -> None:
+    agents = await started(api, *["nginx:1.26"] * 3, updateStrategy="STAGED", batchDelayMinutes=0)
+    [canary] = [agent for agent in agents if await api.image(agent.uuid) == "nginx:1.27"]
+
+    answer = await api.graphql('mutation { pauseRollout(id: "1", reason: "lunch") { status reason } }')
+    await canary.obey()
+    await asyncio.sleep(0.2)
+    assert answer["pauseRollout"] == {"status": "PAUSED", "reason": "lunch"}
+    assert (await api.rollout())["offeredDevices"] == 1
+    await api.request("resume")
+    await eventually(lambda: offered_devices(api), 2)
+    await api.request("cancel")
+
+    assert sorted([await agent.obey() for agent in agents]) == ["nginx:1.26", "nginx:1.27", "nginx:1.27"]
+    assert (await api.rollout())["offeredDevices"] == 2
+    answer = await api.graphql('{ rollout(id: "1") { finishedAt } }')
+    assert answer["rollout"]["finishedAt"] is not None
+
+
+async def offered_devices(api: Api) -> int:
+    return int((await api.rollout())["offeredDevices"])
+
+
+async def test_an_operator_may_roll_out_any_version_to_the_devices_of_a_policy(api: Api) -> None:
+    a, b = await api.devices("nginx:1.26", "nginx:1.27", fleet="plant-a")
+    [stranger] = await api.devices("nginx:1.26", first=3)
+    policy = await api.policy(fleet="plant-a", updateStrategy="MANUAL", stagedBatches=1, enabled=False)
+
+    created = (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.19"))["createRollout"]
+    await eventually(lambda: offered(api), True)
+
+    assert created == {"id": "1", "image": "nginx:1.19", "status": "ENROLLING"}
+    assert (await api.rollout())["devices"] == {a.uuid: "SCHEDULED", b.uuid: "SCHEDULED"}
+    again = (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.18"))["createRollout"]
+    await eventually(lambda: offered(api, 2), True)
+    assert (again["id"], await api.status(1)) == ("2", "SUPERSEDED")
+    assert {await agent.obey() for agent in (a, b)} == {"nginx:1.18"}
+    await eventually(lambda: api.status(2), "COMPLETED")
+    assert await api.image(stranger.uuid) == "nginx:1.26"
+    assert (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.19"))["createRollout"]["id"] == "3"
+
+
+async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(server: Running, api: Api) -> None:
+    await started(api, "nginx:1.26")
+    redis = await api.policy(imagePattern="redis")
+    await api.request("rollBack")
+    await eventually(api.status, "ROLLED_BACK")
+    before = await everything(server.db)
+
+    for policy, image, code, words in [
+        ("1", "nginx:1.27", "CONFLICT", "nginx:1.27 is blocked: rolled back; unblock it first"),
+        ("1", "redis:7", "BAD_USER_INPUT", "image: redis:7 does not match the policy's pattern nginx*"),
+        ("1", "Nginx", "BAD_USER_INPUT", "lower case"),
+        ("1", "", "BAD_USER_INPUT", "image"),
+        (redis, "redis:7", "CONFLICT", "no device runs redis"),
+        ("999", "nginx:1.27", "NOT_FOUND", "there is no policy 999"),
+        ("x", "nginx:1.27", "BAD_USER_INPUT", "“x” is not the id of a policy"),
+    ]:
+        refused, sentence = await api.refused(CREATE_ROLLOUT, policy=policy, image=image)
+        assert refused == code, (image, sentence)
+        assert words in sentence, (image, sentence)
+    unblock = "mutation ($policy: ID!, $image: String!) { unblockRelease(policyId: $policy, image: $image) }"
+    assert await api.graphql(unblock, policy="1", image="nginx:1.26") == {"unblockRelease": False}
+    assert (await api.refused(unblock, policy="999", image="nginx:1.27"))[0] == "NOT_FOUND"
+    assert (await api.refused(unblock, policy="1", image="Nginx"))[0] == "BAD_USER_INPUT"
+    assert await everything(server.db) == before
+
+    assert await api.graphql(unblock, policy="1", image="docker.io/library/nginx:1.27") == {"unblockRelease": True}
+    assert await api.graphql(unblock, policy="1", image="nginx:1.27") == {"unblockRelease": False}
+    assert (await api.graphql(CREATE_ROLLOUT, policy="1", image="nginx:1.27"))["createRollout"]["id"] == "2"
+
+
+# Following
+
+
+async def listed(api: Api, number: int = 1) -> list[Any]:
+    """Every event of a rollout, as the query tells it."""
+    document = "query ($id: ID!) { rollout(id: $id) { events(first: 100) { nodes { cursor type deviceUuid revision data } } } }"
+    nodes = (await api.graphql(document, id=str(number)))["rollout"]["events"]["nodes"]
+    assert isinstance(nodes, list)
+    return nodes
+
+
+async def test_the_events_of_a_rollout_are_the_same_from_its_start_and_from_any_cursor(api: Api) -> None:
+    agents = await started(api, *["nginx:1.26"] * 3, updateStrategy="STAGED", batchDelayMinutes=0)
+    for _ in range(3):
+        for agent in agents:
+            await agent.obey()
+        await asyncio.sleep(0.1)
+    await eventually(api.status, "COMPLETED")
+    await eventually(lambda: last_event(api), "image.rollout_completed")
+    whole = await listed(api)
+
+    assert await read_some(api, len(whole), EVENTS, id="1") == whole
+    assert len({event["cursor"] for event in whole}) == len(whole)
+    assert sorted(event["deviceUuid"] for event in whole if event["type"] == "image.device_scheduled") == [agent.uuid for agent in agents]
+    async with asyncio.TaskGroup() as group:
+        resumed = [
+            group.create_task(read_some(api, len(whole) - number, EVENTS, id="1", after=event["cursor"]))
+            for number, event in enumerate(whole[:-1], 1)
+        ]
+    for number, task in enumerate(resumed, 1):
+        assert task.result() == whole[number:]
+
+
+async def last_event(api: Api) -> str:
+    return str((await listed(api))[-1]["type"])
+
+
+async def test_whoever_follows_while_it_happens_misses_nothing(api: Api) -> None:
+    [agent] = await api.devices("nginx:1.26")
+    await api.policy(updateStrategy="MANUAL")
+    await api.push("nginx:1.27")
+    await eventually(api.status, "PENDING")
+    heard: list[Any] = []
+
+    async with asyncio.timeout(10), api.subscribed(EVENTS, id="1") as stream:
+        async for answer in stream:
+            heard.append(answer["rolloutEvents"])
+            match heard[-1]["type"]:
+                case "image.rollout_enrolled":
+                    await api.request("start")
+                case "image.device_scheduled":
+                    await agent.obey()
+                case "image.rollout_completed":
+                    break
+
+    assert heard == await listed(api)
+    assert [event["revision"] for event in heard if event["revision"] is not None] == sorted(
+        event["revision"] for event in heard if event["revision"] is not None
+    )
+
+
+async def test_progress_is_told_when_it_changes_and_ends_with_the_rollout(api: Api) -> None:
+    [agent] = await started(api, "nginx:1.26")
+    following = asyncio.create_task(read(api, PROGRESS, seconds=10, id="1"))
+    await asyncio.sleep(0.1)
+    await agent.poll()
+    await asyncio.sleep(1.2)
+    await agent.report("nginx:1.27")
+
+    told = await following
+
+    assert told[0]["status"] == "IN_PROGRESS"
+    assert told[0]["devices"] == {"pending": 0, "scheduled": 1, "updating": 0, "updated": 0}
+    assert (told[-1]["status"], told[-1]["failureRate"]) == ("COMPLETED", 0)
+    assert told[-1]["devices"] == {"pending": 0, "scheduled": 0, "updating": 0, "updated": 1}
+    assert all(one != next_ for one, next_ in pairwise(told))
+    assert await read(api, PROGRESS, id="1") == [told[-1]]
+
+
+async def test_following_what_is_not_there_is_an_error_and_not_a_wait(api: Api) -> None:
+    await started(api, "nginx:1.26")
+
+    for document in (EVENTS, PROGRESS):
+        assert await refusal(api, document, id="999") == ("NOT_FOUND", "there is no rollout 999")
+        assert (await refusal(api, document, id="x"))[0] == "BAD_USER_INPUT"
+    assert (await refusal(api, EVENTS, id="1", after="nonsense")) == (
+        "BAD_USER_INPUT",
+        "after: this is not a cursor that was handed out here",
+    )
+    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+        await ws.receive_json()
+        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": "subscription { nonsense }"}})
+        error = await ws.receive_json()
+        assert (error["id"], error["type"]) == ("1", "error")
+        assert error["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+        # The connection lives on, and takes queries too.
+        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": '{ rollout(id: "1") { id } }', "variables": None}})
+        assert await ws.receive_json() == {"id": "1", "type": "next", "payload": {"data": {"rollout": {"id": "1"}}}}
+        assert await ws.receive_json() == {"id": "1", "type": "complete"}
+
+
+async def test_who_stops_following_leaves_nothing_behind(api: Api) -> None:
+    await started(api, "nginx:1.26")
+
+    async def followers() -> int:
+        return sum(getattr(task.get_coro(), "__name__", "") == "_pump" for task in asyncio.all_tasks())
+
+    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+        await ws.receive_json()
+        for id, document in (("1", EVENTS), ("2", PROGRESS)):  # noqa: A001
+            await ws.send_json({"type": "subscribe", "id": id, "payload": {"query": document, "variables": {"id": "1"}}})
+        await eventually(followers, 2)
+        await ws.send_json({"type": "complete", "id": "1"})
+        await eventually(followers, 1)
+        await ws.send_json({"type": "complete", "id": "1"})
+        await ws.send_json({"type": "complete", "id": "unknown"})
+        await ws.send_json({"type": "ping"})
+        async with asyncio.timeout(5):
+            while (await ws.receive_json())["type"] != "pong":
+                pass
+        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": EVENTS, "variables": {"id": "1"}}})
+        await eventually(followers, 2)
+    await eventually(followers, 0)
+    assert await read_some(api, 1, EVENTS, id="1") == (await listed(api))[:1]
