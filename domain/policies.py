@@ -82,6 +82,7 @@ class Policy:
     settings: PolicySettings
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class Progress:
 
     @property
     def outcomes(self) -> int:
-        """How many have shown anything: a device that runs the image is good so far, or a bad one, which is known at once, would weigh more."""
+        """How many have shown anything. One that runs the image is good so far, or a bad one, known at once, would weigh more."""
         return self.good + self.soaking + self.bad
 
     @property
@@ -220,7 +220,7 @@ _LEGAL: dict[Request, tuple[frozenset[Status], Status, EventType]] = {
 
 
 def ask(rollout: Rollout, request: Request, now: datetime, reason: str | None = None, *, failed: int = 0) -> Move:
-    """The move that somebody asks for; raises IllegalMove when this rollout cannot make it. Resuming accepts the `failed` devices so far."""
+    """The move that somebody asks for; raises IllegalMove when it is not legal. Resuming accepts the `failed` devices so far."""
     allowed, becomes, event = _LEGAL[request]
     if rollout.status not in allowed:
         raise IllegalMove(f"cannot {request} a rollout that is {rollout.status.replace('_', ' ')}")

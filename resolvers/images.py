@@ -6,10 +6,10 @@ from domain import policies as rules
 from domain.actors import Permission
 from domain.errors import BadInput, Conflict, NotFound
 from domain.events import EventType
-from domain.ids import PolicyId, RolloutId
+from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image, Pattern, Push
 from domain.policies import Policy, Scope
-from domain.rollouts import Request, Rollout, ask
+from domain.rollouts import Request, Rollout, Status, ask
 from domain.versions import is_older
 from resolvers import moves
 from resolvers.context import Context
@@ -48,13 +48,13 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str) -> Rollo
             raise NotFound(f"there is no policy {policy_id}")
         if not Pattern.parse(policy.settings.image_pattern).matches(release_of):
             raise BadInput(f"image: {release_of} does not match the policy's pattern {policy.settings.image_pattern}")
-        if not await members.base_images(conn, release_of.repository):
-            raise Conflict(f"no device runs {release_of.name}")
+        scope = await _scope(conn, policy, release_of)
+        if not await _base_images(conn, scope, release_of):
+            raise Conflict(f"no device that this policy governs runs {release_of.name}")
         release, _ = await policies.release(conn, policy_id, release_of, await ctx.db.now(conn))
         if why := await policies.why_blocked(conn, release):
             raise Conflict(f"{release_of} is blocked: {why}; unblock it first")
         await _supersede(ctx, conn, policy_id, release_of)
-        scope = await _scope(conn, policy, release_of)
         rollout = await rollouts.start(conn, scope, release, release_of, await ctx.db.now(conn), by_hand=True)
         await _tell(ctx, conn, rollout, policy)
     return rollout
@@ -78,19 +78,33 @@ async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> D
 
 async def _refusal(conn: Connection, scope: Scope, image: Image) -> tuple[RolloutId | None, str | None]:
     """Why this push starts nothing, with the rollout it belongs to; (None, None) when it should start one."""
-    in_use = await members.base_images(conn, image.repository)
+    in_use = await _base_images(conn, scope, image)
     if not in_use:
-        return None, f"no device runs {image.name}"
-    if known := await policies.known_release(conn, scope.policy.id, image):
-        latest = await rollouts.latest_of(conn, known)
-        why = await policies.why_blocked(conn, known)
-        return latest, f"this release is blocked: {why}" if why else f"this release is known: rollout {latest}"
+        return None, f"no device that this policy governs runs {image.name}"
+    if in_use == [image]:
+        return None, f"every device already runs {image}"
+    if (known := await policies.known_release(conn, scope.policy.id, image)) and (refusal := await _known(conn, known)):
+        return refusal
     active = await rollouts.locked_active(conn, scope.policy.id, image.repository)
     if active and is_older(image.tag or "", active.image.tag or ""):
         return active.id, f"rollout {active.id} brings a newer version, {active.image}"
     if all(is_older(image.tag or "", used.tag or "") for used in in_use):
         return None, f"every device runs a newer version of {image.name}"
     return None, None
+
+
+async def _known(conn: Connection, release: ReleaseId) -> tuple[RolloutId | None, str] | None:
+    """Why a release that was pushed before starts nothing; None when it was rolled back and an operator unblocked it."""
+    latest = await rollouts.latest_of(conn, release)
+    if why := await policies.why_blocked(conn, release):
+        return None if latest is None else latest.id, f"this release is blocked: {why}"
+    if latest is None or latest.status in (Status.ROLLING_BACK, Status.ROLLED_BACK):
+        return None
+    return latest.id, f"this release is known: rollout {latest.id}"
+
+
+async def _base_images(conn: Connection, scope: Scope, image: Image) -> list[Image]:
+    return await members.base_images(conn, image.repository, scope.fleet, scope.except_fleets)
 
 
 async def _start(ctx: Context, conn: Connection, scope: Scope, image: Image) -> Rollout:

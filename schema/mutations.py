@@ -10,7 +10,7 @@ from domain.rollouts import Request
 from resolvers import devices, images, policies, rollouts
 from schema.devices import TargetState
 from schema.paging import number
-from schema.policies import CreatePolicyInput, Policy, UpdatePolicyInput
+from schema.policies import CreatePolicyInput, Policy, UpdatePolicyInput, fields_as_written
 from schema.rollouts import Rollout
 from schema.session import Info
 
@@ -19,11 +19,13 @@ from schema.session import Info
 class Mutation:
     @strawberry.mutation(description="Make a policy.")
     async def create_policy(self, info: Info, input: CreatePolicyInput) -> Policy:  # noqa: A002
-        return Policy.of(await policies.create(info.context.ctx, asdict(input)))
+        with fields_as_written():
+            return Policy.of(await policies.create(info.context.ctx, asdict(input)))
 
     @strawberry.mutation(description="Change a policy; rollouts under way keep the plan they started with.")
     async def update_policy(self, info: Info, id: strawberry.ID, input: UpdatePolicyInput) -> Policy:  # noqa: A002
-        return Policy.of(await policies.update(info.context.ctx, _policy(id), input.changes()))
+        with fields_as_written():
+            return Policy.of(await policies.update(info.context.ctx, _policy(id), input.changes()))
 
     @strawberry.mutation(description="Let a policy act on pushes.")
     async def enable_policy(self, info: Info, id: strawberry.ID) -> Policy:  # noqa: A002

@@ -1,11 +1,16 @@
 """Policies, as a client sees them."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
+from pydantic.alias_generators import to_camel
 
 from domain import policies as domain
+from domain.errors import BadInput
 from domain.ids import PolicyId, RolloutId
 from resolvers import rollouts
 from schema.enums import Strategy
@@ -38,11 +43,18 @@ class Policy:
     enabled: bool = strawberry.field(description="Whether pushes are acted on.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
+    deleted_at: datetime | None = strawberry.field(description="When it was taken away; its rollouts still point at it.")
 
     @classmethod
     def of(cls, policy: domain.Policy) -> Self:
         values = policy.settings.model_dump()
-        return cls(id=strawberry.ID(str(policy.id)), created_at=policy.created_at, updated_at=policy.updated_at, **values)
+        return cls(
+            id=strawberry.ID(str(policy.id)),
+            created_at=policy.created_at,
+            updated_at=policy.updated_at,
+            deleted_at=policy.deleted_at,
+            **values,
+        )
 
     @strawberry.field(description="Its rollouts, newest first.")
     async def rollouts(
@@ -54,6 +66,15 @@ class Policy:
             return await rollouts.page(info.context.ctx, RolloutId(before), limit, policy=PolicyId(int(self.id)))
 
         return await paged(first, after, 2**62, read, lambda row: row.id, Rollout.of)
+
+
+@contextmanager
+def fields_as_written() -> Iterator[None]:
+    """Refusals name a policy's fields as GraphQL spells them."""
+    try:
+        yield
+    except BadInput as bad:
+        raise BadInput(re.sub(r"(^|; )([a-z_]+)(?=: )", lambda field: field[1] + to_camel(field[2]), str(bad))) from bad
 
 
 @strawberry.input(description="A new policy; what is left out has the default shown.")

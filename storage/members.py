@@ -11,20 +11,22 @@ from domain.rollouts import DeviceStatus, Rollout
 from storage.connection import Connection, Row
 
 
-async def base_images(conn: Connection, repository: str) -> list[Image]:
-    """Every image of a repository that some device is based on, found by hopping through the index: few images, many devices."""
+async def base_images(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[Image]:
+    """Every image of a repository that some device in scope is based on, found by hopping through the index: few images, many devices."""
     rows = await conn.fetch(
         """
-        with recursive hop as (
-            (select image from services where repository = $1 order by image limit 1)
+        with recursive scope as not materialized (
+            select s.image from services s join devices d on d.id = s.device_id
+             where s.repository = $1 and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[]))
+        ), hop as (
+            (select image from scope order by image limit 1)
             union all
-            select (select image from services where repository = $1 and image > hop.image order by image limit 1)
-              from hop where hop.image is not null
+            select (select image from scope where image > hop.image order by image limit 1) from hop where hop.image is not null
         )
         select image from hop where image is not null
         """,
-        repository,
-    )
+        repository, fleet, list(except_fleets),
+    )  # fmt: skip
     return [Image.parse(row["image"]) for row in rows]
 
 
@@ -167,6 +169,7 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
           from members m
           join rollouts r on r.id = m.rollout_id
          where m.device_id = $1 and m.live and m.rank < r.reached
+           and r.status not in ('completed', 'rolled_back') -- what these have shown is history, about to be folded
          order by r.id
            for update of m
         """,
@@ -205,11 +208,11 @@ async def skip(conn: Connection, device: DeviceId, repository: str, now: datetim
     steps: int | None = await conn.fetchval(
         """
         with leaving as (
-            select m.rollout_id, exposure(m, r) as steps
+            select m.rollout_id, exposure(m, r) as steps, r.finished_at is null as is_under_way
               from members m join rollouts r on r.id = m.rollout_id
              where m.device_id = $1 and m.repository = $2 and m.live
         ), left_out as (
-            update members set live = false, skipped_at = $3
+            update members set live = false, skipped_at = case when is_under_way then $3::timestamptz end
               from leaving
              where members.rollout_id = leaving.rollout_id and members.device_id = $1
         )

@@ -110,4 +110,4 @@ async def unblock(conn: Connection, policy: PolicyId, image: Image) -> bool:
 
 def _policy(row: Row) -> Policy:
     settings = PolicySettings.model_validate({field: row[field] for field in _FIELDS})
-    return Policy(PolicyId(row["id"]), settings, row["created_at"], row["updated_at"])
+    return Policy(PolicyId(row["id"]), settings, row["created_at"], row["updated_at"], row["deleted_at"])

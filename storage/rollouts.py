@@ -156,10 +156,10 @@ async def live_counts(conn: Connection, rollout: RolloutId, now: datetime) -> di
     return {DeviceStatus(row["status"]): row["devices"] for row in rows}
 
 
-async def latest_of(conn: Connection, release: ReleaseId) -> RolloutId | None:
+async def latest_of(conn: Connection, release: ReleaseId) -> Rollout | None:
     """The newest rollout of a release."""
-    rollout: int | None = await conn.fetchval("select max(id) from rollouts where release_id = $1", release)
-    return None if rollout is None else RolloutId(rollout)
+    row = await conn.fetchrow("select * from rollouts where release_id = $1 order by id desc limit 1", release)
+    return None if row is None else _rollout(row)
 
 
 async def one(conn: Connection, rollout: RolloutId) -> Rollout | None:

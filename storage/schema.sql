@@ -67,10 +67,7 @@ $$;
 CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-    select exposure(m, r) = 1
-       and (r.status = 'completed'
-            or member_status(m, r, at) = 'healthy'
-            or member_status(m, r, at) = 'updated' and not r.health_check_enabled)
+    select exposure(m, r) = 1 and (r.status = 'completed' or coalesce(m.outcome = 'running' and m.outcome_at + r.soak <= at, false))
 $$;
 
 CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at timestamp with time zone) RETURNS text
@@ -365,6 +362,8 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
+CREATE INDEX devices_by_fleet ON public.devices USING btree (fleet, id);
+
 CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
 
 CREATE INDEX members_to_fold ON public.members USING btree (rollout_id, rank) WHERE live;
@@ -374,6 +373,8 @@ CREATE UNIQUE INDEX one_active_rollout ON public.rollouts USING btree (policy_id
 CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (device_id, repository) WHERE live;
 
 CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_id, rollout_id);
+
+CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 
 CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE (status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text]));
 

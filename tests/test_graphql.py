@@ -319,7 +319,7 @@ async def test_a_policy_that_makes_no_sense_is_refused_by_field_and_nothing_chan
                 named = error["message"].replace("_", "").lower()
                 assert field.lower() in named, (field, value, error)
     several = await api.refused(CREATE, input={**good, "stagedBatches": 0, "maxFailureRate": 2})
-    assert all(field in several[1] for field in ("staged_batches", "max_failure_rate"))
+    assert all(field in several[1] for field in ("stagedBatches", "maxFailureRate"))
     for document in (UPDATE, UPDATE.replace("updatePolicy", "enablePolicy")):
         for id in ("x", "", "-1", "9" * 30, "1.5", "²"):  # noqa: A001
             answer = await api.ask(document.replace(", input: $input", "") if "enable" in document else document, id=id, input={})
@@ -787,7 +787,7 @@ async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(s
         ("1", "redis:7", "BAD_USER_INPUT", "image: redis:7 does not match the policy's pattern nginx*"),
         ("1", "Nginx", "BAD_USER_INPUT", "lower case"),
         ("1", "", "BAD_USER_INPUT", "image"),
-        (redis, "redis:7", "CONFLICT", "no device runs redis"),
+        (redis, "redis:7", "CONFLICT", "no device that this policy governs runs redis"),
         ("999", "nginx:1.27", "NOT_FOUND", "there is no policy 999"),
         ("x", "nginx:1.27", "BAD_USER_INPUT", "“x” is not the id of a policy"),
     ]:

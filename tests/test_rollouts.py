@@ -6,6 +6,7 @@ from domain.errors import Conflict, IllegalMove
 from domain.events import EventType
 from domain.health import Outcome
 from domain.ids import DeviceId, PolicyId, RolloutId
+from domain.images import Image, Push
 from domain.rollouts import DeviceStatus, Request, Status
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
@@ -431,3 +432,50 @@ async def test_every_move_is_told_under_its_name(operator: Context) -> None:
     assert [move.event for move in history] == [
         EventType.ROLLOUT_ENROLLED, EventType.ROLLOUT_STARTED, *batch, *batch, *batch, EventType.ROLLOUT_COMPLETED,
     ]  # fmt: skip
+
+
+async def test_a_push_that_concerns_nobody_is_not_remembered_as_rolled_out(operator: Context) -> None:
+    await crowd(operator.db, 2, fleet="paris")
+    await a_policy(operator, fleet="berlin")
+    [decision] = await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))
+    assert (decision.started, decision.decision) == (False, "no device that this policy governs runs nginx")
+
+    await crowd(operator.db, 2, fleet="berlin")
+    rollout = await push(operator, "nginx:2.0.0")
+    await reconcile(operator.db)
+
+    assert (await read(operator.db, rollout)).size == 2
+
+
+async def test_a_push_of_what_everybody_runs_starts_nothing(operator: Context) -> None:
+    await crowd(operator.db, 2, "nginx:2.0.0")
+    await a_policy(operator)
+    [decision] = await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))
+
+    assert (decision.started, decision.decision) == (False, "every device already runs nginx:2.0.0")
+
+
+async def test_after_it_is_unblocked_the_next_push_of_a_release_starts_it_again(operator: Context) -> None:
+    rollout = await a_rollout(operator, 2)
+    await finished(operator.db, rollout.id, Outcome.FAILED)
+    await policies.unblock(operator, rollout.policy_id, "nginx:2.0.0")
+
+    again = await push(operator, "nginx:2.0.0")
+
+    assert again != rollout.id
+
+
+@pytest.mark.parametrize("ending", [Request.CANCEL, None])
+async def test_giving_a_device_another_image_after_the_end_does_not_rewrite_the_history(operator: Context, ending: Request | None) -> None:
+    rollout = await a_rollout(operator, 1)
+    if ending:
+        await everybody_says(operator.db, rollout.id, Outcome.RUNNING)
+        await rollouts.request(operator, rollout.id, ending)
+    else:
+        await finished(operator.db, rollout.id)
+    [member] = await rollouts.devices(operator, rollout.id, -1, 10)
+    apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": "nginx:9"}]}}
+    await devices.set_target(operator, member.device_uuid, apps)
+
+    assert await _statuses(operator, rollout.id) == [DeviceStatus.UPDATED]
+    assert await _shown(operator.db, member.device_id) == "nginx:9"

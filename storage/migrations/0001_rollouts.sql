@@ -46,6 +46,7 @@ create table devices (
     created_at     timestamptz not null,
     last_seen_at   timestamptz
 );
+create index devices_by_fleet on devices (fleet, id);
 
 -- What each device was told to run, but for rollouts: the images stand in services, so that one statement can change them.
 create table targets (
@@ -114,6 +115,7 @@ create table rollouts (
 );
 create unique index one_active_rollout on rollouts (policy_id, repository)
     where status in ('enrolling', 'pending', 'in_progress', 'paused');
+create index rollouts_of_release on rollouts (release_id, id);
 create index rollouts_that_move on rollouts (id)
     where status in ('enrolling', 'pending', 'in_progress', 'rolling_back');
 
@@ -203,12 +205,10 @@ create function member_status(m members, r rollouts, at timestamptz) returns tex
     end
 $$;
 
--- The image has proved itself on this device: the rollout completed, or the device itself ran it well.
+-- The image has proved itself on this device: the rollout completed, or the device itself ran it for the soak time,
+-- which is nothing where health checks are off.
 create function is_proven(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
-    select exposure(m, r) = 1
-       and (r.status = 'completed'
-            or member_status(m, r, at) = 'healthy'
-            or member_status(m, r, at) = 'updated' and not r.health_check_enabled)
+    select exposure(m, r) = 1 and (r.status = 'completed' or coalesce(m.outcome = 'running' and m.outcome_at + r.soak <= at, false))
 $$;
 
 -- What each service should run, rollouts included. domain/targets.py says the same; a test compares the two.
