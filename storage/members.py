@@ -263,11 +263,7 @@ _MEMBER = """
       from members m
       join rollouts r on r.id = m.rollout_id
       join devices d on d.id = m.device_id
-      left join lateral (
-        select moves.stage, moves.at from moves
-         where moves.rollout_id = m.rollout_id and moves.event = 'image.batch_started' and moves.frontier > m.rank
-         order by moves.revision limit 1
-      ) as offered on true
+      left join lateral first_offer(m) as offered on true
 """
 
 

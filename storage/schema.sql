@@ -64,6 +64,26 @@ CREATE FUNCTION public.exposure(m public.members, r public.rollouts) RETURNS int
     end
 $$;
 
+CREATE TABLE public.moves (
+    rollout_id bigint NOT NULL,
+    revision integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    event text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    status text NOT NULL,
+    stage integer NOT NULL,
+    frontier integer NOT NULL
+);
+
+CREATE FUNCTION public.first_offer(m public.members) RETURNS SETOF public.moves
+    LANGUAGE sql STABLE ROWS 1
+    AS $$
+    select * from moves
+     where moves.rollout_id = m.rollout_id and moves.event = 'image.batch_started' and moves.frontier > m.rank
+     order by moves.revision limit 1
+$$;
+
 CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -107,18 +127,6 @@ CREATE TABLE public.devices (
     last_seen_at timestamp with time zone
 );
 
-CREATE TABLE public.moves (
-    rollout_id bigint NOT NULL,
-    revision integer NOT NULL,
-    at timestamp with time zone NOT NULL,
-    event text NOT NULL,
-    actor text NOT NULL,
-    reason text,
-    status text NOT NULL,
-    stage integer NOT NULL,
-    frontier integer NOT NULL
-);
-
 CREATE VIEW public.device_rollout_status AS
  SELECT m.rollout_id,
     d.uuid AS device_uuid,
@@ -134,12 +142,7 @@ CREATE VIEW public.device_rollout_status AS
    FROM (((public.members m
      JOIN public.rollouts r ON ((r.id = m.rollout_id)))
      JOIN public.devices d ON ((d.id = m.device_id)))
-     LEFT JOIN LATERAL ( SELECT moves.stage,
-            moves.at
-           FROM public.moves
-          WHERE ((moves.rollout_id = m.rollout_id) AND (moves.event = 'image.batch_started'::text) AND (moves.frontier > m.rank))
-          ORDER BY moves.revision
-         LIMIT 1) offered ON (true));
+     LEFT JOIN LATERAL public.first_offer(m.*) offered(rollout_id, revision, at, event, actor, reason, status, stage, frontier) ON (true));
 
 CREATE TABLE public.services (
     device_id bigint NOT NULL,

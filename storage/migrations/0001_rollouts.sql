@@ -211,6 +211,13 @@ create function is_proven(m members, r rollouts, at timestamptz) returns boolean
     select exposure(m, r) = 1 and (r.status = 'completed' or coalesce(m.outcome = 'running' and m.outcome_at + r.soak <= at, false))
 $$;
 
+-- The move that offered a member the image.
+create function first_offer(m members) returns setof moves language sql stable rows 1 as $$
+    select * from moves
+     where moves.rollout_id = m.rollout_id and moves.event = 'image.batch_started' and moves.frontier > m.rank
+     order by moves.revision limit 1
+$$;
+
 -- What each service should run, rollouts included. domain/targets.py says the same; a test compares the two.
 create view effective_services as
 select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id as rollout_id,
@@ -241,14 +248,10 @@ select m.rollout_id, d.uuid as device_uuid, m.device_id, m.rank,
   from members m
   join rollouts r on r.id = m.rollout_id
   join devices d on d.id = m.device_id
-  left join lateral (
-    select moves.stage, moves.at from moves
-     where moves.rollout_id = m.rollout_id and moves.event = 'image.batch_started' and moves.frontier > m.rank
-     order by moves.revision limit 1
-  ) as offered on true;
+  left join lateral first_offer(m) as offered on true;
 
 -- migrate: rollback
 
 drop view device_rollout_status, device_target_state, effective_services;
-drop function is_proven, member_status, exposure;
+drop function first_offer, is_proven, member_status, exposure;
 drop table provisioning_keys, tokens, events, members, moves, rollouts, current_states, services, targets, devices, releases, policies;
