@@ -66,7 +66,8 @@ class Event:
 
     cursor: Cursor
     at: datetime
-    type: EventType
+    type: str
+    """An EventType, or what a newer version of Rollwave, running beside this one, calls something new."""
     rollout_id: RolloutId | None
     revision: int | None
     device_uuid: str | None

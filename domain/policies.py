@@ -111,8 +111,19 @@ def matching(policies: Sequence[Policy], image: Image) -> list[Policy]:
 
 def scopes(policies: Sequence[Policy], image: Image) -> list[Scope]:
     """Who governs which devices for this image: a device obeys the most specific policy that matches, and no other."""
-    first: dict[str | None, Policy] = {}
-    for policy in matching(policies, image):
+    found, first = matching(policies, image), dict[str | None, Policy]()
+    for policy in found:
         first.setdefault(policy.settings.fleet, policy)
-    fleets = tuple(sorted(fleet for fleet in first if fleet is not None))
-    return [Scope(policy, fleet, fleets if fleet is None else ()) for fleet, policy in first.items()]
+    return [_scope(policy, found) for policy in first.values()]
+
+
+def scope_by_hand(policy: Policy, policies: Sequence[Policy], image: Image) -> Scope:
+    """Whom a policy governs when an operator names it: also when it is disabled, or another one would act on a push."""
+    return _scope(policy, matching(policies, image))
+
+
+def _scope(policy: Policy, found: Sequence[Policy]) -> Scope:
+    """A policy for everybody leaves out the fleets that have a policy of their own."""
+    fleet = policy.settings.fleet
+    others = {other.settings.fleet for other in found if other.settings.fleet is not None}
+    return Scope(policy, fleet, tuple(sorted(others)) if fleet is None else ())

@@ -106,8 +106,8 @@ class Rollout:
     """When the frontier last moved."""
     settled_at: datetime | None
     """When the open batch had proved itself; None while it has not."""
-    accepted_failures: int
-    """How many failed devices there were when an operator resumed it: those were judged, only further ones count."""
+    failures_accepted_at: datetime | None
+    """When an operator resumed it: what had failed by then was judged, only what fails later counts."""
     reason: str | None
     created_at: datetime
     moved_at: datetime
@@ -128,6 +128,10 @@ class Progress:
     good: int = 0
     bad: int = 0
     """Reported a failure, unhealthy, or silent past the deadline."""
+    accepted: int = 0
+    """Those of the bad that an operator accepted by going on."""
+    withdrawn: int = 0
+    """Left the rollout since they were offered the image."""
     returning: int = 0
     """Took it, were told to return, have not reported their previous image."""
 
@@ -142,7 +146,7 @@ class Progress:
         return self.bad / self.outcomes if self.outcomes else 0.0
 
     @classmethod
-    def of(cls, counts: dict[DeviceStatus, int], plan: Plan) -> "Progress":
+    def of(cls, counts: dict[DeviceStatus, int], plan: Plan, accepted: int = 0) -> "Progress":
         """Sum what was counted; without health checks a device that runs the image is good at once."""
         updated = counts.get(DeviceStatus.UPDATED, 0)
         return cls(
@@ -151,6 +155,8 @@ class Progress:
             soaking=updated if plan.health_check_enabled else 0,
             good=counts.get(DeviceStatus.HEALTHY, 0) + (0 if plan.health_check_enabled else updated),
             bad=counts.get(DeviceStatus.FAILED, 0) + counts.get(DeviceStatus.TIMED_OUT, 0),
+            accepted=accepted,
+            withdrawn=counts.get(DeviceStatus.SKIPPED, 0),
             returning=counts.get(DeviceStatus.ROLLING_BACK, 0),
         )
 
@@ -201,7 +207,7 @@ def decide(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
 
 
 def enrolled(rollout: Rollout, size: int, now: datetime) -> Move:
-    """The members are ranked: fix how many each stage holds."""
+    """The members are ranked; how many each stage will hold is known, unless more join before the first opens."""
     return _move(rollout, EventType.ROLLOUT_ENROLLED, now, status=Status.PENDING, size=size, stages=stages(rollout.plan.shares, size))
 
 
@@ -219,21 +225,21 @@ _LEGAL: dict[Request, tuple[frozenset[Status], Status, EventType]] = {
 }  # fmt: skip
 
 
-def ask(rollout: Rollout, request: Request, now: datetime, reason: str | None = None, *, failed: int = 0) -> Move:
-    """The move that somebody asks for; raises IllegalMove when it is not legal. Resuming accepts the `failed` devices so far."""
+def ask(rollout: Rollout, request: Request, now: datetime, reason: str | None = None) -> Move:
+    """The move that somebody asks for; raises IllegalMove when this rollout cannot make it."""
     allowed, becomes, event = _LEGAL[request]
     if rollout.status not in allowed:
         raise IllegalMove(f"cannot {request} a rollout that is {rollout.status.replace('_', ' ')}")
     if request is Request.ROLL_BACK:
         return _roll_back(rollout, now, reason)
     if request is Request.RESUME:
-        return _resume(rollout, now, reason, failed)
+        return _resume(rollout, now, reason)
     return _move(rollout, event, now, status=becomes, reason=reason)
 
 
 def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
     if rollout.stage < 0:
-        return _open(rollout, 0, rollout.stages[0], now)
+        return _begin(rollout, now)
     expected = progress.waiting + progress.soaking + _still_to_poll(rollout, progress, now)
     if _too_many_failed(rollout, progress, expected):
         return _stop(rollout, progress, now)
@@ -250,17 +256,25 @@ def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
     return _open_next(rollout, progress, now)
 
 
+def _begin(rollout: Rollout, now: datetime) -> Move:
+    """Open the first stage. How many each holds is settled only now: members may have joined while an operator was awaited."""
+    if rollout.size == 0:
+        return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED, reason="no device needed it")
+    settled = stages(rollout.plan.shares, rollout.size)
+    return _open(rollout, 0, settled[0], now, settled)
+
+
 def _still_to_poll(rollout: Rollout, progress: Progress, now: datetime) -> int:
     assert rollout.frontier_at is not None, "a stage is open, so the frontier has moved"
     return progress.untaken if now < rollout.frontier_at + rollout.plan.pickup else 0
 
 
 def _wanted(rollout: Rollout, stage: int, progress: Progress) -> int:
-    """Where the frontier belongs in a stage: members who stay silent are replaced by the next in rank, so that
+    """Where the frontier belongs in a stage: members who stay silent, or left, are replaced by the next in rank, so that
     a stage tests as many devices as it was meant to and an offline one holds nobody up. The last stage is everybody."""
     if stage + 1 == len(rollout.stages):
         return rollout.size
-    return min(rollout.size, rollout.stages[stage] + progress.untaken)
+    return min(rollout.size, rollout.stages[stage] + progress.untaken + progress.withdrawn)
 
 
 def _open_next(rollout: Rollout, progress: Progress, now: datetime) -> Move:
@@ -275,7 +289,7 @@ def _open_next(rollout: Rollout, progress: Progress, now: datetime) -> Move:
 def _too_many_failed(rollout: Rollout, progress: Progress, expected: int) -> bool:
     # The minimum guards against judging early; once nobody else is expected, the rate is what it is.
     enough = expected == 0 or progress.outcomes >= rollout.plan.min_outcomes
-    counted = replace(progress, bad=max(0, progress.bad - rollout.accepted_failures))
+    counted = replace(progress, bad=progress.bad - progress.accepted)
     return enough and counted.failure_rate > rollout.plan.max_failure_rate
 
 
@@ -288,7 +302,7 @@ def _stop(rollout: Rollout, progress: Progress, now: datetime) -> Move:
 
 def _complete(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
     # A fleet that is silent to the last device has proved nothing; it holds nobody up either, for nobody is left.
-    if progress.good == 0 and progress.untaken > 0:
+    if progress.outcomes == 0 and progress.untaken > 0:
         return None
     return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED)
 
@@ -302,10 +316,10 @@ def _finish_return(rollout: Rollout, progress: Progress, now: datetime) -> Move 
     return _move(rollout, EventType.ROLLOUT_ROLLED_BACK, now, status=Status.ROLLED_BACK, reason=reason)
 
 
-def _open(rollout: Rollout, stage: int, frontier: int, now: datetime) -> Move:
+def _open(rollout: Rollout, stage: int, frontier: int, now: datetime, settled: tuple[int, ...] | None = None) -> Move:
     return _move(
         rollout, EventType.BATCH_STARTED, now,
-        stage=stage, frontier=frontier, reached=frontier, frontier_at=now, settled_at=None,
+        stages=settled or rollout.stages, stage=stage, frontier=frontier, reached=frontier, frontier_at=now, settled_at=None,
     )  # fmt: skip
 
 
@@ -313,11 +327,11 @@ def _roll_back(rollout: Rollout, now: datetime, reason: str | None) -> Move:
     return _move(rollout, EventType.ROLLBACK_STARTED, now, status=Status.ROLLING_BACK, frontier=0, frontier_at=now, reason=reason)
 
 
-def _resume(rollout: Rollout, now: datetime, reason: str | None, failed: int) -> Move:
-    """Go on where it stood: the clocks of the batch did not run meanwhile."""
+def _resume(rollout: Rollout, now: datetime, reason: str | None) -> Move:
+    """Go on where it stood: the clocks of the batch did not run meanwhile, and the failures so far were the operator's to judge."""
     paused_for = now - rollout.moved_at
     return _move(
-        rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, accepted_failures=failed, reason=reason,
+        rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, failures_accepted_at=now, reason=reason,
         frontier_at=rollout.frontier_at and rollout.frontier_at + paused_for,
         settled_at=rollout.settled_at and rollout.settled_at + paused_for,
     )  # fmt: skip

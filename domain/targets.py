@@ -41,6 +41,8 @@ class Target:
     apps: dict[str, Any]
     config: dict[str, Any]
     version: int
+    has_untaken_offer: bool
+    """It holds an image that the device is not known to have been told."""
 
 
 def exposure(rollout: Rollout, rank: int) -> Exposure:

@@ -11,7 +11,7 @@ async def tidy(db: Database) -> int:
     folded = 0
     while True:
         async with db.transaction() as conn:
-            done = await members.fold(conn, CHUNK)
+            done = await members.fold(conn, CHUNK, await db.now(conn))
         folded += done
         if done < CHUNK:
             return folded

@@ -9,13 +9,15 @@ from datetime import datetime
 
 from domain.actors import ENGINE
 from domain.ids import RolloutId
-from domain.rollouts import Move, Progress, Rollout, Status, decide, enrolled
+from domain.rollouts import Move, Rollout, Status, decide, enrolled
 from resolvers import moves
 from resolvers.devices import newer_than
-from storage import members, rollouts
+from storage import enrolment, members, rollouts
 from storage.connection import Connection
 from storage.database import Database
 
+# What older rollouts did to as many devices is folded in one transaction; whoever reports waits for no longer than that.
+CHUNK = 5000
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +38,10 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
             rollout = await rollouts.claim(conn, last)
             if rollout is None:
                 return last, 0, False
-            move = await next_move(conn, rollout, await db.now(conn))
+            now = await db.now(conn)
+            if rollout.status is Status.ENROLLING and await members.fold(conn, CHUNK, now, rollout.image.repository) == CHUNK:
+                return last, 0, True
+            move = await next_move(conn, rollout, now)
             if move is None:
                 return rollout.id, 0, True
             await moves.save(conn, move, ENGINE)
@@ -53,11 +58,13 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
 async def next_move(conn: Connection, rollout: Rollout, now: datetime) -> Move | None:
     """What this rollout does next, by what its devices have shown."""
     if rollout.status is Status.ENROLLING:
-        return enrolled(rollout, await _enrol(conn, rollout, now), now)
-    counts = await rollouts.live_counts(conn, rollout.id, now)
-    return decide(rollout, Progress.of(counts, rollout.plan), now)
+        return await _enrol(conn, rollout, now)
+    return decide(rollout, await rollouts.progress(conn, rollout, now), now)
 
 
-async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> int:
+async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | None:
+    """Rank the members, or leave it for the next time if somebody is just changing which devices run this image."""
+    if not await enrolment.alone_at_once(conn, rollout.image.repository):
+        return None
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
-    return await members.enrol(conn, rollout, newer, now)
+    return enrolled(rollout, await members.enrol(conn, rollout, newer, now), now)

@@ -6,6 +6,7 @@ NOTIFY is a hint and may be lost; the table is read from a cursor, so nothing el
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Self
 
 from domain.events import Cursor, Event
 from storage import events
@@ -19,12 +20,18 @@ log = logging.getLogger(__name__)
 class Relay:
     """One per process, with a LISTEN connection of its own; several processes need nothing but the same database."""
 
-    def __init__(self, db: Database, publish: Callable[[Event], Awaitable[None]], woken: Callable[[], None]) -> None:
+    def __init__(self, db: Database, publish: Callable[[Event], Awaitable[None]], woken: Callable[[], None], begin: Cursor) -> None:
         self._db = db
         self._publish = publish
         self._woken = woken
-        self._cursor: Cursor | None = None
+        self._cursor = begin
         self._wake = asyncio.Event()
+
+    @classmethod
+    async def beginning(cls, db: Database, publish: Callable[[Event], Awaitable[None]], woken: Callable[[], None]) -> Self:
+        """A relay of whatever settles from now on: to be made before the first subscriber reads, or it would miss what lies between."""
+        async with db.reading() as conn:
+            return cls(db, publish, woken, await events.horizon(conn))
 
     async def run(self) -> None:
         """Relay for ever: a lost connection is made again, and what happened meanwhile is read from the cursor."""
@@ -33,6 +40,8 @@ class Relay:
                 await self._listen()
             except (OSError, TimeoutError, *self._db.errors):
                 log.warning("the event listener lost its connection; it will reconnect")
+            except Exception:
+                log.exception("the relay failed; it will try again")
             await asyncio.sleep(0.2)
 
     async def _listen(self) -> None:
@@ -43,10 +52,7 @@ class Relay:
                 await self._wait(1.0)
 
     async def catch_up(self) -> None:
-        """Publish everything settled since the cursor; the first call only finds out where to begin."""
-        if self._cursor is None:
-            async with self._db.reading() as conn:
-                self._cursor = await events.horizon(conn)
+        """Publish everything settled since the cursor."""
         while True:
             async with self._db.reading() as conn:
                 page = await events.page(conn, self._cursor, PAGE)

@@ -16,7 +16,7 @@ from storage.database import Database
 async def monitoring(db: Database, feed: Feed) -> AsyncIterator[None]:
     """Reconcile, relay and tidy while the block runs."""
     wake = asyncio.Event()
-    relay = Relay(db, feed.publish, wake.set)
+    relay = await Relay.beginning(db, feed.publish, wake.set)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(relay.run(), name="relay"),

@@ -17,7 +17,7 @@ from domain.targets import ServiceKey, Target
 from domain.versions import is_older
 from resolvers import documents, keys, reports
 from resolvers.context import Context
-from storage import devices, members, rollouts, targets
+from storage import devices, enrolment, members, rollouts, targets
 from storage.connection import Connection
 from storage.targets import Service
 
@@ -85,11 +85,9 @@ async def poll(ctx: Context, device: DeviceId) -> Target:
     async with ctx.db.transaction() as conn:
         now = await ctx.db.now(conn)
         await devices.seen(conn, device, now, SEEN_EVERY)
-        # Noted before the target is read: a rollback in between then waits for this device rather than forgetting it.
-        if await targets.has_untaken_offer(conn, device):
+        # Noted before it is told: a rollback in between then waits for this device rather than forgetting it.
+        while (target := await targets.target(conn, device)).has_untaken_offer:
             await members.taken(conn, device, now)
-        target = await targets.target(conn, device)
-    assert target is not None, "a device is registered together with its target"
     return target
 
 
@@ -116,11 +114,12 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
         raise BadInput("config must be an object")
     async with ctx.db.transaction() as conn:
         device = await _found(conn, uuid)
-        # The order of locks is everywhere rollouts, members, targets.
-        joinable = [r for repository in _repositories(images) for r in await rollouts.active_for_fleet(conn, repository, device.fleet)]
+        await devices.lock(conn, device.id)
+        had, has = await targets.repositories(conn, device.id), {image.repository for image in images.values()}
+        await enrolment.shared(conn, had | has)
+        concerned = await rollouts.locked_around(conn, device, sorted(has))
         services = await targets.locked_services(conn, device.id)
         before = await targets.target(conn, device.id)
-        assert before is not None, "a device is registered together with its target"
         if expected_version is not None and expected_version != before.version:
             raise Conflict(f"the target is at version {before.version}, not {expected_version}: read it again")
         now = await ctx.db.now(conn)
@@ -128,12 +127,10 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
         rise = 1 + sum([await members.skip(conn, device.id, repository, now) for repository in overruled])
         base = {key: image if image.repository in overruled else _base(services.get(key), image) for key, image in images.items()}
         await targets.replace(conn, device.id, template, before.config if config is None else config, base, rise, now)
-        for rollout in joinable:
-            if rollout.image.repository not in overruled:
+        for rollout in concerned:
+            if rollout.image.repository in has - had:
                 await _join(conn, rollout, device.id, now)
-        after = await targets.target(conn, device.id)
-    assert after is not None
-    return after
+        return await targets.target(conn, device.id)
 
 
 async def one(ctx: Context, uuid: str) -> Device | None:
@@ -159,9 +156,7 @@ async def target(ctx: Context, device: DeviceId) -> Target:
     """What a device should run now, as people see it; unlike a poll this leaves no trace."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
-        found = await targets.target(conn, device)
-    assert found is not None, "a device is registered together with its target"
-    return found
+        return await targets.target(conn, device)
 
 
 async def current_state(ctx: Context, device: DeviceId) -> CurrentState | None:
@@ -203,10 +198,6 @@ async def _join(conn: Connection, rollout: Rollout, device: DeviceId, now: datet
 def newer_than(image: Image, in_use: list[Image]) -> list[Image]:
     """Those that are a newer version than `image`."""
     return [used for used in in_use if is_older(image.tag or "", used.tag or "")]
-
-
-def _repositories(images: dict[ServiceKey, Image]) -> list[str]:
-    return sorted({image.repository for image in images.values()})
 
 
 def _overruled(services: dict[ServiceKey, Service], images: dict[ServiceKey, Image]) -> set[str]:

@@ -96,12 +96,12 @@ async def _live(ctx: Context, mailbox: Mailbox, last: Cursor) -> AsyncGenerator[
 
 async def _derived(ctx: Context, event: Event, after: int) -> AsyncGenerator[Event, None]:
     """A batch that started, as one event for each device in it; part n of the cursor is the n-th device."""
-    if event.type is not EventType.BATCH_STARTED or event.rollout_id is None:
+    if event.type != EventType.BATCH_STARTED or event.rollout_id is None:
         return
     first, end = event.data["first_rank"], event.data["end_rank"]
     while first + after < end:
         async with ctx.db.reading() as conn:
-            page = await members.ranked(conn, event.rollout_id, first + after, end, PAGE)
+            page = await members.ranked(conn, event.rollout_id, first + after, end, event.at, PAGE)
         for rank, device in page:
             after = rank - first + 1
             yield Event(

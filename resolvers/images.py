@@ -13,7 +13,7 @@ from domain.rollouts import Request, Rollout, Status, ask
 from domain.versions import is_older
 from resolvers import moves
 from resolvers.context import Context
-from storage import events, members, policies, rollouts
+from storage import enrolment, events, members, policies, rollouts
 from storage.connection import Connection
 
 
@@ -32,6 +32,7 @@ class Decision:
 async def record_push(ctx: Context, push: Push) -> list[Decision]:
     """Start a rollout under each policy that governs this image, or say why not; the same push again starts nothing."""
     async with ctx.db.transaction() as conn:
+        await _alone(conn, push.image)
         found = rules.scopes(await policies.enabled(conn), push.image)
         if not found:
             return [Decision(str(push.image), None, None, False, "no policy matches this image")]
@@ -43,12 +44,13 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str) -> Rollo
     ctx.actor.must(Permission.OPERATE)
     release_of = Image.parse(image)
     async with ctx.db.transaction() as conn:
+        await _alone(conn, release_of)
         policy = await policies.locked(conn, policy_id)
         if policy is None:
             raise NotFound(f"there is no policy {policy_id}")
         if not Pattern.parse(policy.settings.image_pattern).matches(release_of):
             raise BadInput(f"image: {release_of} does not match the policy's pattern {policy.settings.image_pattern}")
-        scope = await _scope(conn, policy, release_of)
+        scope = rules.scope_by_hand(policy, await policies.enabled(conn), release_of)
         if not await _base_images(conn, scope, release_of):
             raise Conflict(f"no device that this policy governs runs {release_of.name}")
         release, _ = await policies.release(conn, policy_id, release_of, await ctx.db.now(conn))
@@ -60,9 +62,13 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str) -> Rollo
     return rollout
 
 
+async def _alone(conn: Connection, image: Image) -> None:
+    """Two pushes of an image are considered one after the other, and nobody moves its rollouts meanwhile."""
+    await enrolment.alone(conn, image.repository)
+    await rollouts.lock_active(conn, image.repository)
+
+
 async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> Decision:
-    # Two pushes under one policy are considered one after the other.
-    await policies.locked(conn, scope.policy.id)
     belongs_to, why_not = await _refusal(conn, scope, push.image)
     started = await _start(ctx, conn, scope, push.image) if why_not is None else None
     rollout_id = started.id if started else belongs_to
@@ -126,8 +132,3 @@ async def _tell(ctx: Context, conn: Connection, rollout: Rollout, policy: Policy
         conn, EventType.ROLLOUT_CREATED, rollout.created_at, rollout=rollout.id, revision=rollout.revision, image_name=image.name,
         new_tag=image.tag, image=str(image), strategy=policy.settings.update_strategy, actor=ctx.actor.name,
     )  # fmt: skip
-
-
-async def _scope(conn: Connection, policy: Policy, image: Image) -> Scope:
-    governed = (scope for scope in rules.scopes(await policies.enabled(conn), image) if scope.policy.id == policy.id)
-    return next(governed, Scope(policy, policy.settings.fleet, ()))

@@ -21,7 +21,7 @@ async def _tell(conn: Connection, move: Move, actor: Actor) -> None:
     new = move.result
     told: dict[str, Any] = {"status": new.status, "reason": new.reason, "actor": actor.name, **await _details(conn, move)}
     await events.record(conn, move.event, new.moved_at, rollout=new.id, revision=new.revision, **told)
-    if move.event is EventType.BATCH_COMPLETED and new.plan.health_check_enabled:
+    if move.event is EventType.BATCH_COMPLETED and told["devices"].get(DeviceStatus.HEALTHY):
         await events.record(conn, EventType.HEALTH_CHECK_PASSED, new.moved_at, rollout=new.id, revision=new.revision, **told)
 
 

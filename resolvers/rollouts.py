@@ -8,7 +8,7 @@ from domain.actors import Permission
 from domain.errors import NotFound
 from domain.ids import PolicyId, RolloutId
 from domain.members import Member
-from domain.rollouts import DeviceStatus, PastMove, Progress, Request, Rollout, Status, ask
+from domain.rollouts import DeviceStatus, PastMove, Request, Rollout, Status, ask
 from resolvers import moves
 from resolvers.context import Context
 from storage import members, rollouts
@@ -29,9 +29,7 @@ async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: st
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
-        now = await ctx.db.now(conn)
-        failed = await _failed(conn, rollout, now) if what is Request.RESUME else 0
-        move = ask(rollout, what, now, reason, failed=failed)
+        move = ask(rollout, what, await ctx.db.now(conn), reason)
         await moves.save(conn, move, ctx.actor)
     return move.result
 
@@ -72,10 +70,6 @@ async def devices(
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await members.page(conn, rollout_id, after_rank, limit, await ctx.db.now(conn), statuses)
-
-
-async def _failed(conn: Connection, rollout: Rollout, now: datetime) -> int:
-    return Progress.of(await rollouts.live_counts(conn, rollout.id, now), rollout.plan).bad
 
 
 async def _snapshot(ctx: Context, conn: Connection, rollout_id: RolloutId) -> Snapshot:

@@ -24,7 +24,7 @@ class Event:
         return cls(
             cursor=str(event.cursor),
             at=event.at,
-            type=event.type.value,
+            type=str(event.type),
             rollout_id=None if event.rollout_id is None else strawberry.ID(str(event.rollout_id)),
             revision=event.revision,
             device_uuid=None if event.device_uuid is None else strawberry.ID(event.device_uuid),

@@ -76,7 +76,9 @@ async def save_report(conn: Connection, device: DeviceId, report: Report, now: d
         on conflict (device_id) do update
            set apps = coalesce($2, current_states.apps),
                version = coalesce($3, current_states.version),
-               info = current_states.info || excluded.info,
+               -- Agents send some things only when they change, so what was said before is kept; within reason.
+               info = case when pg_column_size(current_states.info) < 65536 then current_states.info || excluded.info
+                           else excluded.info end,
                reported_at = excluded.reported_at
         """,
         device, report.apps, report.version, report.info, now,
@@ -92,6 +94,11 @@ async def current_state(conn: Connection, device: DeviceId) -> CurrentState | No
 async def by_uuid(conn: Connection, uuid: str) -> Device | None:
     row = await conn.fetchrow("select * from devices where uuid = $1", uuid)
     return None if row is None else _device(row)
+
+
+async def lock(conn: Connection, device: DeviceId) -> None:
+    """Keep anybody else from changing this device's target; other tables may go on pointing at it."""
+    await conn.execute("select from devices where id = $1 for no key update", device)
 
 
 async def by_id(conn: Connection, device: DeviceId) -> Device | None:

@@ -68,7 +68,7 @@ def _event(row: Row) -> Event:
     return Event(
         cursor=Cursor(int(row["xid"]), row["seq"]),
         at=row["at"],
-        type=EventType(row["type"]),
+        type=row["type"],
         rollout_id=row["rollout_id"] and RolloutId(row["rollout_id"]),
         revision=row["revision"],
         device_uuid=row["device_uuid"] and str(row["device_uuid"]),

@@ -77,12 +77,14 @@ async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], on
            and ($2::bigint is null or e.device_id = $2)
            and ($3::text is null or d.fleet = $3)
            and (d.fleet is null or d.fleet <> all ($4::text[]))
+           and not exists (select from members m where m.device_id = e.device_id and m.rollout_id = $7) -- left it, and stays out
          group by e.device_id
         having bool_or(e.image <> $5)
            and not bool_or(e.image = any ($6::text[]))
            and not bool_or(coalesce(r.status in ('enrolling', 'pending', 'in_progress', 'paused'), false))
         """,
         rollout.image.repository, only, rollout.fleet, list(rollout.except_fleets), str(rollout.image), [str(image) for image in newer],
+        rollout.id,
     )  # fmt: skip
     await conn.execute("analyze chosen")
 
@@ -97,6 +99,8 @@ async def _fold_chosen(conn: Connection, rollout: Rollout, now: datetime) -> Non
               from chosen
               join members m on m.device_id = chosen.device_id and m.repository = $1 and m.live
               join rollouts r on r.id = m.rollout_id
+             order by m.rollout_id, m.device_id
+               for update of m
         ), {_FOLD}
         update chosen set from_image = closing.shown
           from closing
@@ -124,24 +128,27 @@ _FOLD = """
 """
 
 
-async def fold(conn: Connection, limit: int) -> int:
-    """Make the result of completed and rolled back rollouts part of the base target of up to `limit` devices; returns how many."""
+async def fold(conn: Connection, limit: int, now: datetime, repository: str | None = None) -> int:
+    """Make the result of ended rollouts part of the base target of up to `limit` devices, where no device sees it; returns how many.
+
+    What stays: an image that a device shows although it has not proved itself on it, since the rollout was superseded or cancelled.
+    """
     folded: int = await conn.fetchval(
         f"""
         with closing as materialized (
-            select m.device_id, m.repository, m.rollout_id, r.image, exposure(m, r) as steps, is_proven(m, r, now()) as proven
+            select m.device_id, m.repository, m.rollout_id, r.image, exposure(m, r) as steps, is_proven(m, r, $2) as proven
               from members m
               join rollouts r on r.id = m.rollout_id
-             where m.live and r.status in ('completed', 'rolled_back')
-               -- A device that was never reached and shows an older rollout's unproven image goes on doing so.
-               and not (exposure(m, r) = 0 and m.from_image is not null)
+             where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
+               and ($3::text is null or r.repository = $3)
+               and case exposure(m, r) when 0 then m.from_image is null when 1 then is_proven(m, r, $2) else true end
              limit $1
                for update of m skip locked
         ), {_FOLD}
         select count(*) from closing
         """,  # noqa: S608 – text of our own
-        limit,
-    )
+        limit, now, repository,
+    )  # fmt: skip
     return folded
 
 
@@ -149,10 +156,15 @@ async def taken(conn: Connection, device: DeviceId, now: datetime) -> None:
     """The device polled, and so took whatever it is offered; saying it again changes nothing."""
     await conn.execute(
         """
+        with untaken as (
+            select m.rollout_id from members m join rollouts r on r.id = m.rollout_id
+             where m.device_id = $1 and m.live and m.taken_at is null and m.rank < r.frontier
+             order by m.rollout_id
+               for update of m
+        )
         update members set taken_at = $2
-          from rollouts r
-         where members.device_id = $1 and members.live and members.taken_at is null
-           and r.id = members.rollout_id and members.rank < r.frontier
+          from untaken
+         where members.device_id = $1 and members.rollout_id = untaken.rollout_id
         """,
         device, now,
     )  # fmt: skip
@@ -185,7 +197,8 @@ async def report(
     await conn.execute(
         """
         update members
-           set outcome = $3, reason = $4, outcome_at = $5, taken_at = coalesce(taken_at, $5)
+           set outcome = $3, reason = $4, taken_at = coalesce(taken_at, $5),
+               outcome_at = case when outcome is distinct from $3 then $5 else outcome_at end
          where rollout_id = $1 and device_id = $2
         """,
         rollout, device, outcome, reason, now,
@@ -245,15 +258,15 @@ async def of_device(conn: Connection, device: DeviceId, before: RolloutId, limit
     return [_member(row) for row in rows]
 
 
-async def ranked(conn: Connection, rollout: RolloutId, first: int, end: int, limit: int) -> list[tuple[int, str]]:
-    """(rank, device uuid) of up to `limit` members with first <= rank < end."""
+async def ranked(conn: Connection, rollout: RolloutId, first: int, end: int, at: datetime, limit: int) -> list[tuple[int, str]]:
+    """(rank, device uuid) of up to `limit` members with first <= rank < end who had not left the rollout at that time."""
     rows = await conn.fetch(
         """
         select m.rank, d.uuid from members m join devices d on d.id = m.device_id
-         where m.rollout_id = $1 and m.rank >= $2 and m.rank < $3
-         order by m.rank limit $4
+         where m.rollout_id = $1 and m.rank >= $2 and m.rank < $3 and (m.skipped_at is null or m.skipped_at > $4)
+         order by m.rank limit $5
         """,
-        rollout, first, end, limit,
+        rollout, first, end, at, limit,
     )  # fmt: skip
     return [(row["rank"], str(row["uuid"])) for row in rows]
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from domain.devices import Device
 from domain.events import EventType
 from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image
 from domain.plans import Plan
 from domain.policies import Scope
-from domain.rollouts import DeviceStatus, Move, PastMove, Rollout, Status
+from domain.rollouts import DeviceStatus, Move, PastMove, Progress, Rollout, Status
 from storage.connection import Connection, Row
 
 
@@ -24,9 +25,9 @@ async def start(conn: Connection, scope: Scope, release: ReleaseId, image: Image
         insert into rollouts (policy_id, release_id, repository, image, fleet, except_fleets,
                               shares, delay, soak, pickup, deadline, max_failure_rate, min_outcomes,
                               health_check_enabled, auto_rollback_enabled, starts_by_itself, by_hand,
-                              status, stages, stage, size, frontier, reached, revision, accepted_failures, created_at, moved_at)
+                              status, stages, stage, size, frontier, reached, revision, created_at, moved_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                'enrolling', '{}', -1, 0, 0, 0, 0, 0, $18, $18)
+                'enrolling', '{}', -1, 0, 0, 0, 0, $18, $18)
         returning *
         """,
         scope.policy.id, release, image.repository, str(image), scope.fleet, list(scope.except_fleets),
@@ -70,19 +71,33 @@ async def locked_active(conn: Connection, policy: PolicyId, repository: str) -> 
     return None if row is None else _rollout(row)
 
 
-async def active_for_fleet(conn: Connection, repository: str, fleet: str | None) -> list[Rollout]:
-    """Rollouts under way, members ranked, that a device of this fleet running this image would belong to; locked."""
+async def locked_around(conn: Connection, device: Device, repositories: Sequence[str]) -> list[Rollout]:
+    """The rollouts that a change of this device's target concerns, locked: those it is in, and those it would join with these images."""
     rows = await conn.fetch(
         """
         select * from rollouts
-         where repository = $1 and status in ('pending', 'in_progress', 'paused')
-           and (fleet is null and not coalesce($2 = any(except_fleets), false) or fleet = $2)
+         where id in (select rollout_id from members where device_id = $1 and live)
+            or repository = any ($2) and status in ('pending', 'in_progress', 'paused')
+               and (fleet is null and not coalesce($3 = any (except_fleets), false) or fleet = $3)
          order by id
            for update
         """,
-        repository, fleet,
+        device.id, repositories, device.fleet,
     )  # fmt: skip
     return [_rollout(row) for row in rows]
+
+
+async def lock_active(conn: Connection, repository: str) -> None:
+    """Lock every rollout of this image that is under way."""
+    await conn.execute(
+        """
+        select from rollouts
+         where repository = $1 and status in ('enrolling', 'pending', 'in_progress', 'paused')
+         order by id
+           for update
+        """,
+        repository,
+    )
 
 
 async def save(conn: Connection, move: Move, actor: str) -> None:
@@ -92,12 +107,12 @@ async def save(conn: Connection, move: Move, actor: str) -> None:
         """
         update rollouts
            set status = $3, stages = $4, stage = $5, size = $6, frontier = $7, reached = $8, revision = $9,
-               frontier_at = $10, settled_at = $11, accepted_failures = $12, reason = $13,
+               frontier_at = $10, settled_at = $11, failures_accepted_at = $12, reason = $13,
                moved_at = $14, started_at = $15, finished_at = $16
          where id = $1 and revision = $2
         """,
         new.id, move.before.revision, new.status, list(new.stages), new.stage, new.size, new.frontier, new.reached, new.revision,
-        new.frontier_at, new.settled_at, new.accepted_failures, new.reason, new.moved_at, new.started_at, new.finished_at,
+        new.frontier_at, new.settled_at, new.failures_accepted_at, new.reason, new.moved_at, new.started_at, new.finished_at,
     )  # fmt: skip
     if done != "UPDATE 1":
         raise Moved(f"rollout {new.id} moved on since it was read")
@@ -141,19 +156,23 @@ async def counts(conn: Connection, rollout: RolloutId, now: datetime) -> dict[De
     return {DeviceStatus(row["status"]): row["devices"] for row in rows}
 
 
-async def live_counts(conn: Connection, rollout: RolloutId, now: datetime) -> dict[DeviceStatus, int]:
-    """The same, of the members that the engine waits for: offered the image now or before, and not handed to a newer rollout."""
+async def progress(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
+    """What the engine goes by: the members that were offered the image and not handed to a newer rollout."""
     rows = await conn.fetch(
         """
-        select member_status(m, r, $2) as status, count(*) as devices
+        select member_status(m, r, $2) as status, count(*) as devices,
+               count(*) filter (where case m.outcome when 'failed' then m.outcome_at else silent_until(m, r) end
+                                      <= r.failures_accepted_at) as before_resuming
           from members m
           join rollouts r on r.id = m.rollout_id
-         where m.rollout_id = $1 and m.live and m.rank < r.reached
+         where m.rollout_id = $1 and (m.live or m.skipped_at is not null) and m.rank < r.reached
          group by 1
         """,
-        rollout, now,
+        rollout.id, now,
     )  # fmt: skip
-    return {DeviceStatus(row["status"]): row["devices"] for row in rows}
+    counts = {DeviceStatus(row["status"]): row["devices"] for row in rows}
+    accepted = sum(row["before_resuming"] for row in rows if row["status"] in (DeviceStatus.FAILED, DeviceStatus.TIMED_OUT))
+    return Progress.of(counts, rollout.plan, accepted)
 
 
 async def latest_of(conn: Connection, release: ReleaseId) -> Rollout | None:
@@ -214,7 +233,7 @@ def _rollout(row: Row) -> Rollout:
         **{
             name: row[name]
             for name in (
-                "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "settled_at", "accepted_failures",
+                "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "settled_at", "failures_accepted_at",
                 "reason", "created_at", "moved_at", "started_at", "finished_at",
             )
         },

@@ -42,7 +42,7 @@ CREATE TABLE public.rollouts (
     revision integer NOT NULL,
     frontier_at timestamp with time zone,
     settled_at timestamp with time zone,
-    accepted_failures integer NOT NULL,
+    failures_accepted_at timestamp with time zone,
     reason text,
     created_at timestamp with time zone NOT NULL,
     moved_at timestamp with time zone NOT NULL,
@@ -102,9 +102,15 @@ CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at tim
         when m.outcome = 'running' and r.health_check_enabled and m.outcome_at + r.soak <= least(at, r.finished_at) then 'healthy'
         when m.outcome = 'running' then 'updated'
         when m.taken_at is null then 'scheduled'
-        when m.taken_at + r.deadline <= least(at, r.finished_at) then 'timed_out'
+        when silent_until(m, r) <= least(at, r.finished_at) then 'timed_out'
         else 'updating'
     end
+$$;
+
+CREATE FUNCTION public.silent_until(m public.members, r public.rollouts) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce(m.outcome_at, m.taken_at) + r.deadline
 $$;
 
 CREATE TABLE public.current_states (
@@ -187,7 +193,11 @@ CREATE VIEW public.device_target_state AS
           WHERE ((m.device_id = t.device_id) AND m.live)), (0)::bigint)) AS version,
     COALESCE(( SELECT jsonb_agg(jsonb_build_array(e.app, e.service, e.image)) AS jsonb_agg
            FROM public.effective_services e
-          WHERE (e.device_id = t.device_id)), '[]'::jsonb) AS images
+          WHERE (e.device_id = t.device_id)), '[]'::jsonb) AS images,
+    (EXISTS ( SELECT
+           FROM (public.members m
+             JOIN public.rollouts r ON ((r.id = m.rollout_id)))
+          WHERE ((m.device_id = t.device_id) AND m.live AND (m.taken_at IS NULL) AND (m.rank < r.frontier)))) AS has_untaken_offer
    FROM (public.targets t
      JOIN public.devices d ON ((d.id = t.device_id)));
 

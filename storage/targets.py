@@ -18,25 +18,17 @@ class Service:
     effective: Image
 
 
-async def target(conn: Connection, device: DeviceId) -> Target | None:
+async def target(conn: Connection, device: DeviceId) -> Target:
     """What the device should run now, rollouts included: one statement, so one moment."""
     row = await conn.fetchrow("select * from device_target_state where device_id = $1", device)
-    if row is None:
-        return None
+    assert row is not None, "a device is registered together with its target"
     images = {(app, service): image for app, service, image in row["images"]}
-    return Target(str(row["device_uuid"]), render(row["apps"], images), row["config"], row["version"])
+    return Target(str(row["device_uuid"]), render(row["apps"], images), row["config"], row["version"], row["has_untaken_offer"])
 
 
-async def has_untaken_offer(conn: Connection, device: DeviceId) -> bool:
-    """Whether the device is offered an image that it has not polled yet."""
-    untaken: bool = await conn.fetchval(
-        """
-        select exists (select from members m join rollouts r on r.id = m.rollout_id
-                        where m.device_id = $1 and m.live and m.taken_at is null and m.rank < r.frontier)
-        """,
-        device,
-    )
-    return untaken
+async def repositories(conn: Connection, device: DeviceId) -> set[str]:
+    """The images that the device runs now, whatever their versions."""
+    return {row["repository"] for row in await conn.fetch("select repository from services where device_id = $1", device)}
 
 
 async def locked_services(conn: Connection, device: DeviceId) -> dict[ServiceKey, Service]:

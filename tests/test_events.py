@@ -43,9 +43,8 @@ async def _read_all(db: Database) -> list[Event]:
 
 @asynccontextmanager
 async def _relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
-    relay = Relay(db, feed.publish, lambda: None)
+    relay = await Relay.beginning(db, feed.publish, lambda: None)
     async with feed.running():
-        await relay.catch_up()
         task = asyncio.create_task(relay.run())
         try:
             yield relay
@@ -122,6 +121,40 @@ async def test_a_listener_that_is_shot_again_and_again_loses_nothing(operator: C
     assert seen == await use.page(operator, rollout.id, Cursor(), 1000)
 
 
+async def test_an_event_that_another_version_calls_something_new_stops_nobody(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1)
+    before = len(await use.page(operator, rollout.id, Cursor(), 1000))
+    async with _relaying(operator.db, operator.feed):
+        watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 3))
+        async with operator.db.transaction() as conn:
+            await conn.execute(
+                "insert into events (at, type, rollout_id, data) values (now(), 'image.something_newer', $1, '{}')", rollout.id
+            )
+        await _record(operator.db, rollout.id)
+        async with asyncio.timeout(10):
+            seen = await watcher
+
+    assert [event.type for event in seen[before:]] == ["image.something_newer", EventType.DEVICE_UPDATED, EventType.DEVICE_UPDATED]
+
+
+async def test_a_relay_that_comes_late_leaves_no_gap(operator: Context) -> None:
+    """Whoever subscribes while the listener is still trying to connect has read up to where the relay begins."""
+    rollout = await a_rollout(operator, 1)
+    before = len(await use.page(operator, rollout.id, Cursor(), 1000))
+    relay = await Relay.beginning(operator.db, operator.feed.publish, lambda: None)
+    async with operator.feed.running():
+        watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 4))
+        await asyncio.sleep(0.3)
+        await _record(operator.db, rollout.id)
+        running = asyncio.create_task(relay.run())
+        await _record(operator.db, rollout.id)
+        async with asyncio.timeout(10):
+            seen = await watcher
+        running.cancel()
+
+    assert seen == await use.page(operator, rollout.id, Cursor(), 1000)
+
+
 async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(operator: Context) -> None:
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
@@ -163,7 +196,7 @@ async def test_a_batch_is_one_row_and_one_event_for_each_of_its_devices(operator
     rollout = await a_rollout(operator, 1200)
     await everybody_says_so(operator, rollout.id)
     happened = await use.page(operator, rollout.id, Cursor(), 10_000)
-    scheduled = [event for event in happened if event.type is EventType.DEVICE_SCHEDULED]
+    scheduled = [event for event in happened if event.type == EventType.DEVICE_SCHEDULED]
 
     async with operator.db.reading() as conn:
         rows = await conn.fetchval("select count(*) from events where type = 'image.device_scheduled'")

@@ -106,7 +106,7 @@ create table rollouts (
     revision              integer not null,
     frontier_at           timestamptz,
     settled_at            timestamptz,
-    accepted_failures     integer not null,
+    failures_accepted_at  timestamptz,
     reason                text,
     created_at            timestamptz not null,
     moved_at              timestamptz not null,
@@ -189,6 +189,11 @@ create function exposure(m members, r rollouts) returns integer language sql sta
     end
 $$;
 
+-- How long a member that took the image may go on saying nothing conclusive: from then, or from when it last stopped making sense.
+create function silent_until(m members, r rollouts) returns timestamptz language sql stable as $$
+    select coalesce(m.outcome_at, m.taken_at) + r.deadline
+$$;
+
 -- Where a device is in a rollout, at a time: the only place this is derived.
 create function member_status(m members, r rollouts, at timestamptz) returns text language sql stable as $$
     select case
@@ -200,7 +205,7 @@ create function member_status(m members, r rollouts, at timestamptz) returns tex
         when m.outcome = 'running' and r.health_check_enabled and m.outcome_at + r.soak <= least(at, r.finished_at) then 'healthy'
         when m.outcome = 'running' then 'updated'
         when m.taken_at is null then 'scheduled'
-        when m.taken_at + r.deadline <= least(at, r.finished_at) then 'timed_out'
+        when silent_until(m, r) <= least(at, r.finished_at) then 'timed_out'
         else 'updating'
     end
 $$;
@@ -235,7 +240,9 @@ select d.uuid as device_uuid, t.device_id, t.apps, t.config,
        t.version + coalesce((select sum(exposure(m, r)) from members m join rollouts r on r.id = m.rollout_id
                               where m.device_id = t.device_id and m.live), 0)::bigint as version,
        coalesce((select jsonb_agg(jsonb_build_array(e.app, e.service, e.image)) from effective_services e
-                  where e.device_id = t.device_id), '[]') as images
+                  where e.device_id = t.device_id), '[]') as images,
+       exists (select from members m join rollouts r on r.id = m.rollout_id
+                where m.device_id = t.device_id and m.live and m.taken_at is null and m.rank < r.frontier) as has_untaken_offer
   from targets t
   join devices d on d.id = t.device_id;
 
@@ -253,5 +260,5 @@ select m.rollout_id, d.uuid as device_uuid, m.device_id, m.rank,
 -- migrate: rollback
 
 drop view device_rollout_status, device_target_state, effective_services;
-drop function first_offer, is_proven, member_status, exposure;
+drop function first_offer, is_proven, member_status, silent_until, exposure;
 drop table provisioning_keys, tokens, events, members, moves, rollouts, current_states, services, targets, devices, releases, policies;

@@ -1,0 +1,25 @@
+"""Who may change which devices run an image while somebody ranks them: one lock for each repository, held until the transaction ends.
+
+It is taken before any row is locked, but by the reconciler, which holds a rollout already and therefore does not wait for it.
+"""
+
+from collections.abc import Iterable
+
+from storage.connection import Connection
+
+
+async def shared(conn: Connection, repositories: Iterable[str]) -> None:
+    """Change which devices run these images; nobody ranks them meanwhile."""
+    for repository in sorted(set(repositories)):
+        await conn.execute("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", repository)
+
+
+async def alone(conn: Connection, repository: str) -> None:
+    """Decide about this image; nobody else does, nor ranks its devices or changes them."""
+    await conn.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", repository)
+
+
+async def alone_at_once(conn: Connection, repository: str) -> bool:
+    """The same, or false if that would mean waiting."""
+    taken: bool = await conn.fetchval("select pg_try_advisory_xact_lock(hashtextextended($1, 0))", repository)
+    return taken
