@@ -3,14 +3,14 @@
 import pytest
 
 from domain.errors import Conflict, IllegalMove
-from domain.events import EventType
+from domain.events import Cursor, EventType
 from domain.health import Outcome
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.images import Image, Push
 from domain.rollouts import DeviceStatus, Request, Status
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import devices, images, policies, rollouts
+from resolvers import devices, events, images, policies, rollouts
 from resolvers.context import Context
 from storage import members, targets
 from storage.database import Database
@@ -479,3 +479,151 @@ async def test_giving_a_device_another_image_after_the_end_does_not_rewrite_the_
 
     assert await _statuses(operator, rollout.id) == [DeviceStatus.UPDATED]
     assert await _shown(operator.db, member.device_id) == "nginx:9"
+
+
+async def _told(operator: Context, device: DeviceId, image: str) -> None:
+    """An operator tells a device what to run."""
+    found = await devices.by_id(operator, device)
+    assert found is not None
+    await devices.set_target(operator, found.uuid, {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}})
+
+
+async def test_a_healthy_device_that_is_caught_restarting_has_the_deadline_before_it_counts_as_failed(
+    operator: Context, clock: MovableClock
+) -> None:
+    rollout = await a_rollout(operator, 1, health_check_enabled=True, soak_minutes=60, deadline_minutes=30)
+    [device] = await _offered(operator.db, rollout.id)
+    await _says(operator.db, rollout.id, device, Outcome.RUNNING)
+    clock.advance(minutes=31)
+    async with operator.db.transaction() as conn:
+        await members.report(conn, rollout.id, device, None, None, await operator.db.now(conn))
+    await reconcile(operator.db)
+    assert await _statuses(operator, rollout.id) == [DeviceStatus.UPDATING]
+    clock.advance(minutes=30)
+    await reconcile(operator.db)
+
+    assert (await read(operator.db, rollout.id)).status is Status.ROLLING_BACK
+
+
+async def test_a_device_that_left_a_rollout_stays_out_however_often_it_is_told_something(operator: Context) -> None:
+    rollout = await a_rollout(operator, 4)
+    [device] = await _offered(operator.db, rollout.id)
+    for image in ("nginx:1.0.5", "nginx:1.0.5", "redis:7", "nginx:1.0.0"):
+        await _told(operator, device, image)
+        assert await _shown(operator.db, device) == image
+    await finished(operator.db, rollout.id)
+
+    assert await _shown(operator.db, device) == "nginx:1.0.0"
+    assert (await _statuses(operator, rollout.id))[0] is DeviceStatus.SKIPPED
+
+
+async def test_a_device_that_left_is_replaced_so_that_a_batch_tests_what_it_should(operator: Context) -> None:
+    rollout = await a_rollout(operator, 10, update_strategy="manual")
+    first = (await rollouts.devices(operator, rollout.id, -1, 1))[0].device_id
+    await _told(operator, first, "nginx:1.0.5")
+    await rollouts.request(operator, rollout.id, Request.START)
+    await reconcile(operator.db)
+
+    now = await read(operator.db, rollout.id)
+    assert (now.stage, now.frontier, now.settled_at) == (0, 2, None)
+    assert first not in await _offered(operator.db, rollout.id)
+
+
+async def test_a_rollout_that_is_left_by_everybody_ends(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1, update_strategy="manual")
+    [member] = await rollouts.devices(operator, rollout.id, -1, 10)
+    await _told(operator, member.device_id, "redis:7")
+    await rollouts.request(operator, rollout.id, Request.START)
+    await reconcile(operator.db)
+
+    assert (await read(operator.db, rollout.id)).status is Status.COMPLETED
+
+
+async def test_a_rollout_for_devices_that_are_gone_before_they_are_ranked_ends(operator: Context) -> None:
+    [device] = await crowd(operator.db, 1)
+    await a_policy(operator, update_strategy="manual")
+    rollout = await push(operator, "nginx:2.0.0")
+    await _told(operator, device, "redis:7")
+    await reconcile(operator.db)
+
+    ended = await read(operator.db, rollout)
+    assert (ended.status, ended.reason) == (Status.COMPLETED, "no device needed it")
+
+
+async def test_devices_that_join_while_an_operator_is_awaited_are_staged_like_the_others(operator: Context) -> None:
+    rollout = await a_rollout(operator, 1, update_strategy="manual")
+    for _ in range(9):
+        await _told_by_hand(operator, "nginx:1.0.0")
+    await rollouts.request(operator, rollout.id, Request.START)
+    await reconcile(operator.db)
+
+    now = await read(operator.db, rollout.id)
+    assert (now.size, now.stages, now.frontier) == (10, (1, 5, 10), 1)
+
+
+async def test_by_hand_a_policy_for_everybody_leaves_fleets_that_have_their_own_alone(operator: Context) -> None:
+    await crowd(operator.db, 3, fleet="berlin")
+    others = await crowd(operator.db, 3)
+    await a_policy(operator, fleet="berlin")
+    everybody = await a_policy(operator, enabled=False, update_strategy="auto")
+    rollout = await images.create_rollout(operator, everybody.id, "nginx:2.0.0")
+    await reconcile(operator.db)
+
+    assert set(await _offered(operator.db, rollout.id)) == set(others)
+
+
+async def test_failures_that_were_accepted_do_not_hide_others(operator: Context, clock: MovableClock) -> None:
+    rollout = await a_rollout(operator, 10, update_strategy="auto", auto_rollback_enabled=False, max_failure_rate=0.25)
+    everybody = await _offered(operator.db, rollout.id)
+    for device in everybody[:7]:
+        await _says(operator.db, rollout.id, device, Outcome.RUNNING)
+    for device in everybody[7:]:
+        await _says(operator.db, rollout.id, device, Outcome.FAILED)
+    assert (await read(operator.db, rollout.id)).status is Status.PAUSED
+    await rollouts.request(operator, rollout.id, Request.RESUME)
+    clock.advance(minutes=1)
+    async with operator.db.transaction() as conn:
+        now = await operator.db.now(conn)
+        for device in everybody[7:]:
+            await members.report(conn, rollout.id, device, Outcome.RUNNING, None, now)
+        for device in everybody[:3]:
+            await members.report(conn, rollout.id, device, Outcome.FAILED, None, now)
+    await reconcile(operator.db)
+
+    assert (await read(operator.db, rollout.id)).status is Status.PAUSED
+
+
+async def test_a_device_is_not_said_to_be_scheduled_for_a_batch_that_opened_after_it_left(operator: Context) -> None:
+    rollout = await a_rollout(operator, 10)
+    left = (await rollouts.devices(operator, rollout.id, 2, 1))[0]
+    await _told(operator, left.device_id, "nginx:1.0.5")
+    await finished(operator.db, rollout.id)
+    happened = await events.page(operator, rollout.id, Cursor(), 1000)
+
+    scheduled = [event.device_uuid for event in happened if event.type == EventType.DEVICE_SCHEDULED]
+    assert len(scheduled) == 9
+    assert left.device_uuid not in scheduled
+
+
+async def test_where_any_share_may_fail_a_rollout_ends_although_one_device_is_offline(operator: Context, clock: MovableClock) -> None:
+    rollout = await a_rollout(operator, 4, max_failure_rate=1)
+    offline = (await _offered(operator.db, rollout.id))[0]
+    for _ in range(8):
+        for device in await _offered(operator.db, rollout.id):
+            if device != offline:
+                await _says(operator.db, rollout.id, device, Outcome.FAILED)
+        clock.advance(hours=1)
+        await reconcile(operator.db)
+
+    assert (await read(operator.db, rollout.id)).status is Status.COMPLETED
+
+
+async def test_a_silent_fleet_passes_no_health_check(operator: Context, clock: MovableClock) -> None:
+    rollout = await a_rollout(operator, 3, health_check_enabled=True)
+    for _ in range(6):
+        clock.advance(minutes=16)
+        await reconcile(operator.db)
+
+    happened = [event.type for event in await events.page(operator, rollout.id, Cursor(), 1000)]
+    assert EventType.BATCH_COMPLETED in happened
+    assert EventType.HEALTH_CHECK_PASSED not in happened
