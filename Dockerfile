@@ -23,4 +23,5 @@ COPY requirements-dev.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-dev.lock
 COPY tools tools
 USER rollwave
+HEALTHCHECK NONE
 CMD ["python", "-m", "tools.demo"]

@@ -11,10 +11,10 @@ READY := $(VENV)/.ready
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet, a good push and a bad one
+run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet; ARGS="--devices 1000 --once" for more
 	@$(BIN)/python -m tools.demo $(ARGS)
 
-test: $(READY) ## Run the tests
+test: $(READY) ## Run the tests, some minutes; ARGS="-k seed" for some of them
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY) ## Format, lint, types, import contracts, tests

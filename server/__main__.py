@@ -13,7 +13,7 @@ from server.embedded import EmbeddedPostgresError
 from server.process import database_url, running
 from server.settings import BadSetting, Settings
 from storage.database import Database
-from storage.migrate import migrate
+from storage.migrate import NoDatabase, migrate
 
 log = logging.getLogger("rollwave")
 
@@ -31,7 +31,7 @@ def main() -> int:
         settings = Settings.read()
         with database_url(settings) as url:
             uvloop.run(_token(url, given.name) if given.command == "token" else _serve(settings, url))
-    except (BadSetting, EmbeddedPostgresError) as error:
+    except (BadSetting, EmbeddedPostgresError, NoDatabase) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

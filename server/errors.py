@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
+from storage.database import Database
 
 STATUS: dict[type[Refused], int] = {BadInput: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, Conflict: 409}
 log = logging.getLogger(__name__)
@@ -30,6 +31,12 @@ async def cut_off(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "the request was cut off"}, 400)
 
 
+async def unavailable(_: Request, error: Exception) -> Response:
+    """The database is away or too busy: agents try again by themselves."""
+    log.warning("the database does not answer: %s", error)
+    return JSONResponse({"error": "the database does not answer; try again"}, 503, headers={"retry-after": "5"})
+
+
 async def internal(_: Request, error: Exception) -> Response:
     """A bug of ours: logged whole by the server, told in two words."""
     return JSONResponse({"error": "internal error"}, 500)
@@ -39,5 +46,6 @@ HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respons
     Refused: refused,
     HTTPException: http_error,
     ClientDisconnect: cut_off,
+    **dict.fromkeys(Database.unavailable, unavailable),
     Exception: internal,
 }

@@ -25,6 +25,17 @@ class Database:
 
     errors = (asyncpg.PostgresError, asyncpg.InterfaceError)
     """What the database itself may raise, for those who would rather try again than know why."""
+    unavailable = (
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.TooManyConnectionsError,
+        OSError,
+        TimeoutError,
+    )
+    """What is raised while it is away, or busy beyond patience; the same request may go through a moment later."""
 
     def __init__(self, url: str, pool: "asyncpg.Pool[asyncpg.Record]", clock: Clock) -> None:
         self.url = url

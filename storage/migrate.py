@@ -10,11 +10,32 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x726F6C6C77617665
 
 
+class NoDatabase(Exception):
+    """The database that was named cannot be reached, or not entered; the message says why."""
+
+
 async def migrate(url: str) -> None:
-    """Apply what has not been applied yet; safe in several processes at once."""
-    conn = await asyncpg.connect(url)
+    """Apply what has not been applied yet; safe in several processes at once. Raises NoDatabase."""
+    conn = await _connect(url)
     try:
         await conn.execute("select pg_advisory_lock($1)", _LOCK)
         await pogo.apply(conn, MIGRATIONS, schema_name="public")
+        await _take_in_restored_events(conn)
     finally:
         await conn.close()  # and with it the lock
+
+
+async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    try:
+        return await asyncpg.connect(url, timeout=10)
+    except (OSError, ValueError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise NoDatabase(f"the database cannot be used: {str(error) or 'it does not answer'}") from error
+
+
+async def _take_in_restored_events(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Give events that were restored from another cluster's dump a place in this one's order of transactions.
+
+    Whatever a snapshot shows was written by a transaction before its xmax, so an event beyond it comes from a cluster that had counted
+    further. Unmoved it would stay unseen until this one gets there. Cursors of the other cluster are void.
+    """
+    await conn.execute("update events set xid = pg_current_xact_id() where xid >= pg_snapshot_xmax(pg_current_snapshot())")

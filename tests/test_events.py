@@ -18,6 +18,7 @@ from resolvers.context import Context
 from resolvers.feed import Feed, Mailbox
 from storage import events
 from storage.database import Database
+from storage.migrate import migrate
 from tests.factories import a_rollout, everybody_says, finished
 
 ROLLOUT = RolloutId(1)
@@ -58,6 +59,23 @@ async def test_transactions_are_ordered_as_numbers(db: Database) -> None:
             await conn.execute("insert into events (xid, at, type, data) values ($1::text::xid8, now(), 'image.device_updated', '{}')", xid)
 
     assert [event.cursor.xid for event in await _read_all(db)] == [9, 10, 99, 100]
+
+
+async def test_events_restored_from_a_cluster_that_had_counted_further_are_taken_in_when_a_process_starts(
+    operator: Context, database_url: str
+) -> None:
+    rollout = await a_rollout(operator, 3)
+    whole = await use.page(operator, rollout.id, Cursor(), 1000)
+    async with operator.db.transaction() as conn:
+        await conn.execute("update events set xid = (xid::text::bigint + 1000000)::text::xid8")
+    assert await use.page(operator, rollout.id, Cursor(), 1000) == []
+
+    await migrate(database_url)
+
+    restored = await use.page(operator, rollout.id, Cursor(), 1000)
+    assert [(event.type, event.revision, event.device_uuid) for event in restored] == [
+        (event.type, event.revision, event.device_uuid) for event in whole
+    ]
 
 
 async def test_an_event_is_not_shown_while_an_older_transaction_still_runs(db: Database) -> None:

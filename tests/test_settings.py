@@ -58,6 +58,13 @@ def test_the_command_line_says_a_bad_setting_in_one_sentence() -> None:
     assert (ended.returncode, ended.stderr) == (2, "ROLLWAVE_PORT must be a port number, not “x”\n")
 
 
+def test_the_command_line_says_in_one_sentence_that_there_is_no_database() -> None:
+    for url in ("postgresql://127.0.0.1:1/none", "not a url"):
+        ended = _command("token", "ada", DATABASE_URL=url)
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+        assert ended.stderr.startswith("the database cannot be used: ")
+
+
 async def test_the_command_line_makes_a_token_that_is_known_afterwards(database_url: str, db: Database) -> None:
     made = await asyncio.to_thread(_command, "token", "ada", DATABASE_URL=database_url)
 

@@ -14,7 +14,7 @@ def main() -> int:
         prog="python -m tools.demo", description="Watch Rollwave roll out a good image, and take back a bad one."
     )
     parser.add_argument("--devices", type=_several, default=300, help="how many devices to simulate (default: 300)")
-    parser.add_argument("--port", type=int, default=8000, help="where the server listens (default: 8000)")
+    parser.add_argument("--port", type=int, help="where the server listens (default: ROLLWAVE_PORT, or 8000)")
     parser.add_argument("--once", action="store_true", help="leave after both rollouts; exit 1 unless they ended as they should")
     given = parser.parse_args()
     try:

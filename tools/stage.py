@@ -27,10 +27,11 @@ class Stage:
     secret: str
 
 
-def settings(port: int) -> Settings:
-    """The environment's settings with this port, a fresh secret and GraphiQL; raises CannotPlay if the port is taken."""
-    read = replace(Settings.read(), port=port, webhook_secret=secrets.token_urlsafe(24), graphiql=True)
-    _must_be_free(read.host, port)
+def settings(port: int | None) -> Settings:
+    """The environment's settings, with this port if there is one, a fresh secret and GraphiQL; raises CannotPlay if the port is taken."""
+    read = replace(Settings.read(), webhook_secret=secrets.token_urlsafe(24), graphiql=True)
+    read = replace(read, port=read.port if port is None else port)
+    _must_be_free(read.host, read.port)
     return read
 
 
@@ -49,7 +50,7 @@ def _must_be_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise CannotPlay(f"port {port} on {host} cannot be used ({error.strerror}); choose another one with --port") from error
+            raise CannotPlay(f"port {port} on {host} cannot be used ({error.strerror}); choose another one with ROLLWAVE_PORT") from error
 
 
 async def _fresh_database(cluster: str, name: str) -> str:

@@ -38,7 +38,7 @@ class Asked:
     """What the person who started the story wants."""
 
     devices: int
-    port: int
+    port: int | None
     once: bool
     """Leave when both rollouts have ended, and say by the exit code whether they ended as they should."""
 
