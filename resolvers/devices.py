@@ -87,6 +87,7 @@ async def poll(ctx: Context, device: DeviceId) -> Target:
         await devices.seen(conn, device, now, SEEN_EVERY)
         # Noted before it is told: a rollback in between then waits for this device rather than forgetting it.
         while (target := await targets.target(conn, device)).has_untaken_offer:
+            await devices.lock(conn, device)
             await members.taken(conn, device, now)
     return target
 
@@ -99,6 +100,7 @@ async def report(ctx: Context, device: DeviceId, uuid: str, said: Report) -> Non
         await devices.seen(conn, device, now, SEEN_EVERY)
         if await devices.is_replay(conn, device, said.version):
             return
+        await devices.lock(conn, device)
         await devices.save_report(conn, device, said, now)
         if services is not None:
             await reports.weigh(conn, device, uuid, services, now)

@@ -32,6 +32,7 @@ class Database:
         asyncpg.AdminShutdownError,
         asyncpg.CrashShutdownError,
         asyncpg.TooManyConnectionsError,
+        asyncpg.DeadlockDetectedError,
         OSError,
         TimeoutError,
     )

@@ -97,7 +97,7 @@ async def by_uuid(conn: Connection, uuid: str) -> Device | None:
 
 
 async def lock(conn: Connection, device: DeviceId) -> None:
-    """Keep anybody else from changing this device's target; other tables may go on pointing at it."""
+    """Keep anybody else from touching this device's target and its places in rollouts; other tables may go on pointing at it."""
     await conn.execute("select from devices where id = $1 for no key update", device)
 
 
