@@ -210,6 +210,7 @@ async def test_a_newer_release_takes_over_and_devices_go_straight_to_it(api: Api
     await eventually(lambda: offered(api, 1), 1)
     [canary] = [agent for agent in agents if await api.image(agent.uuid) == "nginx:1.26"]
     await canary.poll()
+    canary.image = "nginx:1.26"  # what it runs if its next poll finds nothing new
 
     assert await pushed(api, "nginx:1.27") == (True, "started rollout 2")
     assert await pushed(api, "nginx:1.26.5") == (False, "rollout 2 brings a newer version, nginx:1.27")
