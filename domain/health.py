@@ -14,6 +14,17 @@ class Outcome(StrEnum):
 
     RUNNING = "running"
     FAILED = "failed"
+    """Could not pull or start the image, or the container stopped."""
+    UNHEALTHY = "unhealthy"
+    """Runs it, and says itself, or a check from outside says, that it does not work."""
+    REFUSED = "refused"
+    """Will not take it."""
+    TIMED_OUT = "timed_out"
+    """Took it and showed nothing conclusive until the deadline."""
+
+    @property
+    def is_failure(self) -> bool:
+        return self is not Outcome.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,8 @@ class Verdict:
 WAITING = Verdict(None)
 # The agent has given up on the pull for now; a single ErrImagePull may be a hiccup and is left to the deadline.
 _CANNOT_PULL = {"ImagePullBackOff"}
+# No agent of today says so; it is the word for one that has a lock of its own, or too little room.
+_REFUSES = {"UpdateRefused"}
 _STOPPED = {"exited", "dead"}
 
 
@@ -39,7 +52,7 @@ def judge(wanted: Image, concerned: Iterable[tuple[str, str]], services: Sequenc
     found = {(service.app, service.service): service for service in services}
     verdicts = [_judge(wanted, found[key], health_check) if key in found else WAITING for key in concerned]
     for verdict in verdicts:
-        if verdict.outcome is Outcome.FAILED:
+        if verdict.outcome is not None and verdict.outcome.is_failure:
             return verdict
     running = bool(verdicts) and all(verdict.outcome is Outcome.RUNNING for verdict in verdicts)
     return Verdict(Outcome.RUNNING) if running else WAITING
@@ -51,7 +64,16 @@ def is_back(previous: dict[tuple[str, str], Image], services: Sequence[Running])
     return all(key in found and _runs(image, found[key]) for key, image in previous.items())
 
 
+def trouble(previous: dict[tuple[str, str], Image], services: Sequence[Running], *, health_check: bool) -> str | None:
+    """Why a device that was to return to the image it had does not run it, in its own words; None if it says nothing of that."""
+    found = {(service.app, service.service): service for service in services}
+    verdicts = (_judge(image, found[key], health_check) for key, image in previous.items() if key in found)
+    return next((verdict.reason for verdict in verdicts if verdict.reason), None)
+
+
 def _judge(wanted: Image, service: Running, health_check: bool) -> Verdict:
+    if service.error_type in _REFUSES:
+        return _failed(service, "refuses the image", Outcome.REFUSED)
     if not _runs(wanted, service):
         return _failed(service, "cannot pull the image") if service.error_type in _CANNOT_PULL else WAITING
     if service.error_type is not None:
@@ -59,15 +81,15 @@ def _judge(wanted: Image, service: Running, health_check: bool) -> Verdict:
     if service.status in _STOPPED:
         return _failed(service, f"the container {service.status}")
     if health_check and service.health == "unhealthy":
-        return _failed(service, "reports itself unhealthy")
+        return _failed(service, "reports itself unhealthy", Outcome.UNHEALTHY)
     if service.status != "running" or (health_check and service.health == "starting"):
         return WAITING
     return Verdict(Outcome.RUNNING)
 
 
-def _failed(service: Running, what: str) -> Verdict:
+def _failed(service: Running, what: str, outcome: Outcome = Outcome.FAILED) -> Verdict:
     detail = ": ".join(part for part in (service.error_type, service.error) if part)
-    return Verdict(Outcome.FAILED, f"{service.service}: {what}" + (f" ({detail})" if detail else ""))
+    return Verdict(outcome, f"{service.service}: {what}" + (f" ({detail})" if detail else ""))
 
 
 def _runs(wanted: Image, service: Running) -> bool:

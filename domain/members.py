@@ -6,7 +6,8 @@ from datetime import datetime
 from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
-from domain.rollouts import DeviceStatus
+from domain.plans import Plan
+from domain.statuses import DeviceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Member:
     taken_at: datetime | None
     outcome_at: datetime | None
     returned_at: datetime | None
+    retries: int
+    retry_at: datetime | None
     reason: str | None
 
 
@@ -35,9 +38,24 @@ class Offer:
     repository: str
     image: Image
     is_exposed: bool
-    health_check_enabled: bool
+    is_under_way: bool
+    """The rollout is on its way, or paused on it; an ended one tries nobody again."""
+    plan: Plan
+    retries: int
+    """How often it was tried again already."""
     outcome: Outcome | None
     reason: str | None
     is_back: bool
     previous: dict[tuple[str, str], Image]
     """The base image of each service concerned, by (app, service)."""
+
+    def retry_at(self, failure: Outcome, now: datetime) -> datetime | None:
+        """When a device that failed now is offered the image again: each wait is twice the one before. None if its tries are used up."""
+        if not self.is_under_way or self.retries >= self.plan.retries.limits.get(failure, 0):
+            return None
+        return now + self.plan.retries.backoff * (1 << self.retries)
+
+    @property
+    def returns_alone(self) -> bool:
+        """A device that failed goes back whatever the others do."""
+        return self.is_under_way and self.plan.only_failed_return

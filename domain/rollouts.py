@@ -1,81 +1,43 @@
-"""The engine's brain: what a rollout does next, and what it may be asked to do. One row moves; the devices follow.
+"""The engine's brain: what a rollout does next, or what it waits for. One row moves; the devices follow.
 
-A member is offered the image iff its rank is below the frontier. Opening a batch raises the frontier, rolling back sets it to 0.
+A member is offered the image iff its rank is below the frontier, its window is open, and it was not taken back. Opening a batch
+raises the frontier, pacing raises it little by little, rolling back sets it to 0.
 """
 
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
-from domain.errors import IllegalMove
+from domain import pacing
+from domain.errors import BadInput, Conflict, IllegalMove
 from domain.events import EventType
+from domain.evidence import exceeds
+from domain.health import Outcome
 from domain.ids import PolicyId, RolloutId
 from domain.images import Image
-from domain.plans import Plan, stages
+from domain.plans import Limits, Plan, Schedule, Stage, checksum, sizes
+from domain.progress import Progress, Tally
+from domain.requests import LEGAL, Request
+from domain.statuses import Status
+from domain.waits import On, Wait
+from domain.windows import is_open, next_opening, zone_named
+
+ROLLBACK_WINDOW = timedelta(days=30)
+"""For so long after its end a rollout can still be taken back in one step; then its result becomes the devices' own."""
 
 
-class Status(StrEnum):
-    """Where a rollout is in its life."""
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The window of a time zone, as the engine last moved it."""
 
-    ENROLLING = "enrolling"
-    """Created; its members are being ranked."""
-    PENDING = "pending"
-    """Ranked; a manual one waits here for an operator."""
-    IN_PROGRESS = "in_progress"
-    PAUSED = "paused"
-    """Nobody new is offered the image; those who were keep it."""
-    ROLLING_BACK = "rolling_back"
-    """Nobody is offered the image any more; devices that took it are on their way back."""
-    COMPLETED = "completed"
-    ROLLED_BACK = "rolled_back"
-    CANCELLED = "cancelled"
-    """Stopped by an operator; devices that were offered the image keep it."""
-    SUPERSEDED = "superseded"
-    """A newer release took over; devices go straight to that one."""
-
-    @property
-    def is_final(self) -> bool:
-        return self in (Status.COMPLETED, Status.ROLLED_BACK, Status.CANCELLED, Status.SUPERSEDED)
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it offers its image, or is going to; there is one such rollout per policy and image."""
-        return not self.is_final and self is not Status.ROLLING_BACK
-
-
-class DeviceStatus(StrEnum):
-    """Where one device is in a rollout. Derived where it is counted: the SQL function member_status."""
-
-    PENDING = "pending"
-    """Not offered the image yet."""
-    SCHEDULED = "scheduled"
-    """Offered; the device has not polled since."""
-    UPDATING = "updating"
-    """The device took the image and has said nothing conclusive."""
-    UPDATED = "updated"
-    """Runs the image; with health checks on, the soak time is not over."""
-    HEALTHY = "healthy"
-    """Ran the image, healthy, for the soak time."""
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    """Took the image and stayed silent past the deadline."""
-    ROLLING_BACK = "rolling_back"
-    """Took the image, was told to return, and has not reported it."""
-    ROLLED_BACK = "rolled_back"
-    SKIPPED = "skipped"
-    """Taken out: an operator gave the device another image."""
-
-
-class Request(StrEnum):
-    """What somebody may ask of a rollout."""
-
-    START = "start"
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
-    ROLL_BACK = "roll back"
-    SUPERSEDE = "supersede"
+    name: str
+    """Empty for members whose time zone does not matter."""
+    is_open: bool
+    since: datetime
+    frontier: int
+    """How far its members have been let in: it stands while the window is closed, and catches up, at the plan's pace, when it opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +47,7 @@ class Rollout:
     id: RolloutId
     policy_id: PolicyId
     image: Image
-    plan: Plan
+    plan: Plan = field(hash=False)
     fleet: str | None
     except_fleets: tuple[str, ...]
     by_hand: bool
@@ -93,6 +55,10 @@ class Rollout:
     status: Status
     stages: tuple[int, ...]
     """How many members have been offered the image once each stage is open; empty until the members are ranked."""
+    canaries: tuple[int, ...]
+    """How many members each stage of the plan names."""
+    ends: tuple[int, ...]
+    """Where the frontier stood when each stage before the open one was left: between two of them lie the ranks of a batch."""
     stage: int
     """The open stage, counted from 0; -1 before the first."""
     size: int
@@ -100,12 +66,19 @@ class Rollout:
     frontier: int
     reached: int
     """The highest the frontier has been: members between the two had the image taken back."""
+    zones: tuple[Zone, ...]
+    """The time zones of its members; empty without windows."""
     revision: int
     """How many moves were made; the n-th move writes n."""
     frontier_at: datetime | None
     """When the frontier last moved."""
+    paced_at: datetime | None
+    """Up to when the time has been used for letting devices in, under a plan with a rate."""
     settled_at: datetime | None
     """When the open batch had proved itself; None while it has not."""
+    promoted: int
+    """The last stage from which an operator said to go on; -1 if none."""
+    approved_by: tuple[str, ...]
     failures_accepted_at: datetime | None
     """When an operator resumed it: what had failed by then was judged, only what fails later counts."""
     reason: str | None
@@ -114,51 +87,15 @@ class Rollout:
     started_at: datetime | None
     finished_at: datetime | None
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the members that were offered the image have shown so far; each is counted once."""
-
-    untaken: int = 0
-    """Not polled since they were offered it."""
-    waiting: int = 0
-    """Took it, nothing conclusive yet, within the deadline."""
-    soaking: int = 0
-    """Running it, not long enough."""
-    good: int = 0
-    bad: int = 0
-    """Reported a failure, unhealthy, or silent past the deadline."""
-    accepted: int = 0
-    """Those of the bad that an operator accepted by going on."""
-    withdrawn: int = 0
-    """Left the rollout since they were offered the image."""
-    returning: int = 0
-    """Took it, were told to return, have not reported their previous image."""
+    @property
+    def checksum(self) -> str:
+        """What an approval is given for: this release under this plan."""
+        return checksum(str(self.image), self.plan)
 
     @property
-    def outcomes(self) -> int:
-        """How many have shown anything. One that runs the image is good so far, or a bad one, known at once, would weigh more."""
-        return self.good + self.soaking + self.bad
-
-    @property
-    def failure_rate(self) -> float:
-        """bad / outcomes: silent devices are in neither, so that they can hide nothing (the rule of AWS IoT Jobs' abort criteria)."""
-        return self.bad / self.outcomes if self.outcomes else 0.0
-
-    @classmethod
-    def of(cls, counts: dict[DeviceStatus, int], plan: Plan, accepted: int = 0) -> "Progress":
-        """Sum what was counted; without health checks a device that runs the image is good at once."""
-        updated = counts.get(DeviceStatus.UPDATED, 0)
-        return cls(
-            untaken=counts.get(DeviceStatus.SCHEDULED, 0),
-            waiting=counts.get(DeviceStatus.UPDATING, 0),
-            soaking=updated if plan.health_check_enabled else 0,
-            good=counts.get(DeviceStatus.HEALTHY, 0) + (0 if plan.health_check_enabled else updated),
-            bad=counts.get(DeviceStatus.FAILED, 0) + counts.get(DeviceStatus.TIMED_OUT, 0),
-            accepted=accepted,
-            withdrawn=counts.get(DeviceStatus.SKIPPED, 0),
-            returning=counts.get(DeviceStatus.ROLLING_BACK, 0),
-        )
+    def open_stage(self) -> Stage:
+        """The plan of the batch that is open."""
+        return self.plan.stages[self.stage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,89 +121,176 @@ class PastMove:
     frontier: int
 
 
-def decide(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
-    """The next move that nobody has to ask for, or None if the rollout should stay as it is.
+def decide(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
+    """The next move that nobody has to ask for, or what the rollout waits for.
 
-    Deciding again on what was decided gives None or the step after; the caller repeats until None.
+    Deciding again on what was decided gives a Wait or the step after; the caller repeats until it waits.
     """
     match rollout.status:
-        case Status.PENDING if rollout.size == 0:
-            return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED, reason="no device needed it")
-        case Status.PENDING if rollout.plan.starts_by_itself:
-            return ask(rollout, Request.START, now)
+        case Status.ENROLLING:
+            return Wait(On.ENGINE, "its devices are being ranked")
+        case Status.PENDING:
+            return _start(rollout, now)
         case Status.IN_PROGRESS:
-            return _go_on(rollout, progress, now)
+            return _shift_windows(rollout, now) or _go_on(rollout, progress, now)
+        case Status.PAUSED:
+            why = f": {rollout.reason}" if rollout.reason else ""
+            return _shift_windows(rollout, now) or Wait(On.OPERATOR, f"it is paused{why}; resume it, roll it back or cancel it")
         case Status.ROLLING_BACK:
-            return _finish_return(rollout, progress, now)
-        case Status.ENROLLING | Status.PENDING | Status.PAUSED:
-            return None
+            return _go_back(rollout, progress, now)
         case Status.COMPLETED | Status.ROLLED_BACK | Status.CANCELLED | Status.SUPERSEDED:
-            return None
+            return _keep_windows(rollout, now) or Wait(On.NOTHING, f"it is over: {rollout.status.replace('_', ' ')}")
         case unknown:
             assert_never(unknown)
 
 
-def enrolled(rollout: Rollout, size: int, now: datetime) -> Move:
+def enrolled(rollout: Rollout, size: int, canaries: Sequence[int], zones: Sequence[str], now: datetime) -> Move:
     """The members are ranked; how many each stage will hold is known, unless more join before the first opens."""
-    return _move(rollout, EventType.ROLLOUT_ENROLLED, now, status=Status.PENDING, size=size, stages=stages(rollout.plan.shares, size))
+    return _move(
+        rollout, EventType.ROLLOUT_ENROLLED, now, status=Status.PENDING, size=size, canaries=tuple(canaries),
+        stages=sizes(rollout.plan.stages, size, canaries), zones=tuple(Zone(zone, False, now, 0) for zone in sorted(zones)),
+    )  # fmt: skip
 
 
-_LEGAL: dict[Request, tuple[frozenset[Status], Status, EventType]] = {
-    Request.START: (frozenset({Status.PENDING}), Status.IN_PROGRESS, EventType.ROLLOUT_STARTED),
-    Request.PAUSE: (frozenset({Status.IN_PROGRESS}), Status.PAUSED, EventType.ROLLOUT_PAUSED),
-    Request.RESUME: (frozenset({Status.PAUSED}), Status.IN_PROGRESS, EventType.ROLLOUT_RESUMED),
-    Request.CANCEL: (
-        frozenset({Status.ENROLLING, Status.PENDING, Status.IN_PROGRESS, Status.PAUSED}), Status.CANCELLED, EventType.ROLLOUT_CANCELLED,
-    ),
-    Request.ROLL_BACK: (frozenset({Status.IN_PROGRESS, Status.PAUSED}), Status.ROLLING_BACK, EventType.ROLLBACK_STARTED),
-    Request.SUPERSEDE: (
-        frozenset({Status.ENROLLING, Status.PENDING, Status.IN_PROGRESS, Status.PAUSED}), Status.SUPERSEDED, EventType.ROLLOUT_SUPERSEDED,
-    ),
-}  # fmt: skip
+def joined(rollout: Rollout, devices: int, zones: Sequence[str], now: datetime) -> Move:
+    """Devices came to run the image while it is being rolled out; they wait at the end of the queue."""
+    new = tuple(Zone(zone, False, now, 0) for zone in sorted(set(zones) - {zone.name for zone in rollout.zones}))
+    return _move(rollout, EventType.ROLLOUT_JOINED, now, size=rollout.size + devices, zones=rollout.zones + new)
 
 
-def ask(rollout: Rollout, request: Request, now: datetime, reason: str | None = None) -> Move:
-    """The move that somebody asks for; raises IllegalMove when this rollout cannot make it."""
-    allowed, becomes, event = _LEGAL[request]
+def ask(
+    rollout: Rollout, request: Request, now: datetime, reason: str | None = None, *, actor: str = "", decided_on: str | None = None
+) -> Move:
+    """The move that somebody asks for; raises IllegalMove when this rollout cannot make it, and Conflict for a decision about another."""
+    allowed, becomes, event = LEGAL[request]
     if rollout.status not in allowed:
         raise IllegalMove(f"cannot {request} a rollout that is {rollout.status.replace('_', ' ')}")
-    if request is Request.ROLL_BACK:
-        return _roll_back(rollout, now, reason)
-    if request is Request.RESUME:
-        return _resume(rollout, now, reason)
-    return _move(rollout, event, now, status=becomes, reason=reason)
+    match request:
+        case Request.START:
+            return _start_by_hand(rollout, now, reason)
+        case Request.APPROVE:
+            _check_decision(rollout, decided_on)
+            return _approve(rollout, actor, now, reason)
+        case Request.REJECT:
+            _check_decision(rollout, decided_on)
+            return _move(rollout, event, now, status=becomes, reason=f"rejected by {actor}" + (f": {reason}" if reason else ""))
+        case Request.PROMOTE:
+            return _promote(rollout, now, reason)
+        case Request.RESUME:
+            return _resume(rollout, now, reason)
+        case Request.ROLL_BACK:
+            return _roll_back_by_hand(rollout, now, reason)
+        case Request.RETRY | Request.PAUSE | Request.CANCEL | Request.SUPERSEDE:
+            return _move(rollout, event, now, status=becomes or rollout.status, reason=reason)
+        case unknown:
+            assert_never(unknown)
 
 
-def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
+def replan(rollout: Rollout, plan: Plan, now: datetime) -> Move:
+    """Go about it in another way, as long as nothing has begun; approvals for the old plan no longer count."""
+    if rollout.status is not Status.PENDING:
+        raise IllegalMove(f"cannot replan a rollout that is {rollout.status.replace('_', ' ')}")
+    # Of the members only who is named and in which zone was settled with the old plan.
+    if [stage.canaries for stage in plan.stages] != [stage.canaries for stage in rollout.plan.stages] or _lanes(plan) != _lanes(
+        rollout.plan
+    ):
+        raise Conflict("the devices were ranked for other canaries, windows or label limits: cancel it and create it again")
+    return _move(
+        rollout, EventType.ROLLOUT_REPLANNED, now, plan=plan, approved_by=(), stages=sizes(plan.stages, rollout.size, rollout.canaries),
+    )  # fmt: skip
+
+
+def _lanes(plan: Plan) -> object:
+    return bool(plan.schedule.windows), plan.schedule.zone_label, plan.pace.per_label
+
+
+def ranks_of(rollout: Rollout, batch: int) -> tuple[int, int]:
+    """The ranks (first, end) of a batch that was opened, counted from 0; raises BadInput for one that was not."""
+    ends = (0, *rollout.ends, rollout.frontier)
+    if not 0 <= batch < len(ends) - 1 or ends[batch] >= ends[batch + 1]:
+        raise BadInput(f"batch {batch + 1} has no devices that are offered the image")
+    return ends[batch], ends[batch + 1]
+
+
+# Before it starts
+
+
+def _start(rollout: Rollout, now: datetime) -> Move | Wait:
+    plan = rollout.plan
+    if rollout.size == 0:
+        return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED, reason="no device needed it")
+    if over := _too_late(rollout, now):
+        return over
+    if missing := plan.approvals - len(rollout.approved_by):
+        return _await_approval(rollout, missing, now)
+    if not plan.starts_by_itself:
+        return Wait(On.OPERATOR, "it waits for an operator to start it")
+    if plan.schedule.not_before and now < plan.schedule.not_before:
+        return Wait(On.TIME, "it must not start before its time", plan.schedule.not_before)
+    return _move(rollout, EventType.ROLLOUT_STARTED, now, status=Status.IN_PROGRESS)
+
+
+def _await_approval(rollout: Rollout, missing: int, now: datetime) -> Move | Wait:
+    patience = rollout.plan.approval_deadline
+    deadline = None if patience is None else rollout.created_at + patience
+    if deadline and now >= deadline:
+        reason = f"nobody decided in time: {missing} of {rollout.plan.approvals} approvals were missing"
+        return _move(rollout, EventType.ROLLOUT_CANCELLED, now, status=Status.CANCELLED, reason=reason)
+    return Wait(On.APPROVAL, f"it needs {_some(missing, 'more approval')}", deadline)
+
+
+def _start_by_hand(rollout: Rollout, now: datetime, reason: str | None) -> Move:
+    if missing := rollout.plan.approvals - len(rollout.approved_by):
+        raise IllegalMove(f"cannot start it: it needs {_some(missing, 'more approval')}")
+    return _move(rollout, EventType.ROLLOUT_STARTED, now, status=Status.IN_PROGRESS, reason=reason)
+
+
+def _check_decision(rollout: Rollout, decided_on: str | None) -> None:
+    if decided_on != rollout.checksum:
+        raise Conflict("the decision is about another release or plan than the rollout has now: read it again")
+
+
+def _approve(rollout: Rollout, actor: str, now: datetime, reason: str | None) -> Move:
+    if not rollout.plan.approvals:
+        raise IllegalMove("this rollout needs no approval")
+    if actor in rollout.approved_by:
+        raise Conflict(f"{actor} has approved it already; somebody else must")
+    return _move(rollout, EventType.ROLLOUT_APPROVED, now, approved_by=(*rollout.approved_by, actor), reason=reason)
+
+
+# On its way
+
+
+def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
+    if rollout.stage >= 0 and (why := _why_stop(rollout, progress)):
+        return _stop(rollout, why, now)
     if rollout.stage < 0:
-        return _begin(rollout, now)
-    expected = progress.waiting + progress.soaking + _still_to_poll(rollout, progress, now)
-    if _too_many_failed(rollout, progress, expected):
-        return _stop(rollout, progress, now)
-    if expected:
-        return None
-    if rollout.frontier < (wanted := _wanted(rollout, rollout.stage, progress)):
-        return _open(rollout, rollout.stage, wanted, now)
+        return _too_late(rollout, now) or _await_window(rollout, now) or _open_first(rollout, progress, now)
+    if lowest(rollout) < (wanted := max(rollout.frontier, _wanted(rollout, rollout.stage, progress))):
+        return _fill(rollout, progress, wanted, now)
+    if progress.expected:
+        return _await_devices(rollout, progress, now)
     if rollout.settled_at is None:
         return _move(rollout, EventType.BATCH_COMPLETED, now, settled_at=now)
     if rollout.frontier >= rollout.size:
         return _complete(rollout, progress, now)
-    if now < rollout.settled_at + rollout.plan.delay:
-        return None
-    return _open_next(rollout, progress, now)
+    return _await_turn(rollout, now) or _too_late(rollout, now) or _await_window(rollout, now) or _open_next(rollout, progress, now)
 
 
-def _begin(rollout: Rollout, now: datetime) -> Move:
-    """Open the first stage. How many each holds is settled only now: members may have joined while an operator was awaited."""
-    if rollout.size == 0:
-        return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED, reason="no device needed it")
-    settled = stages(rollout.plan.shares, rollout.size)
-    return _open(rollout, 0, settled[0], now, settled)
+def _open_first(rollout: Rollout, progress: Progress, now: datetime) -> Move:
+    """How many each stage holds is settled only now: members may have joined while an operator was awaited."""
+    settled = replace(rollout, stages=sizes(rollout.plan.stages, rollout.size, rollout.canaries))
+    return replace(_open_next(settled, progress, now), before=rollout)
 
 
-def _still_to_poll(rollout: Rollout, progress: Progress, now: datetime) -> int:
-    assert rollout.frontier_at is not None, "a stage is open, so the frontier has moved"
-    return progress.untaken if now < rollout.frontier_at + rollout.plan.pickup else 0
+def _open_next(rollout: Rollout, progress: Progress, now: datetime) -> Move:
+    """Open the next stage that holds anybody new: replacing silent members may have run ahead of the one after this."""
+    for stage in range(rollout.stage + 1, len(rollout.stages)):
+        if (wanted := _wanted(rollout, stage, progress)) > rollout.frontier:
+            ends = rollout.ends + (rollout.frontier,) * (stage - len(rollout.ends))
+            frontier = rollout.frontier + _first_of(rollout, progress, wanted)
+            return _let_in(rollout, frontier, EventType.BATCH_STARTED, now, stage=stage, ends=ends, paced_at=now)
+    raise AssertionError("the last stage holds everybody, and not everybody was offered the image")
 
 
 def _wanted(rollout: Rollout, stage: int, progress: Progress) -> int:
@@ -274,74 +298,238 @@ def _wanted(rollout: Rollout, stage: int, progress: Progress) -> int:
     a stage tests as many devices as it was meant to and an offline one holds nobody up. The last stage is everybody."""
     if stage + 1 == len(rollout.stages):
         return rollout.size
-    return min(rollout.size, rollout.stages[stage] + progress.untaken + progress.withdrawn)
+    return min(rollout.size, rollout.stages[stage] + progress.silent + progress.withdrawn)
 
 
-def _open_next(rollout: Rollout, progress: Progress, now: datetime) -> Move:
-    """Open the next stage that holds anybody new: replacing silent members may have run ahead of the one after this."""
-    for stage in range(rollout.stage + 1, len(rollout.stages)):
-        if (wanted := _wanted(rollout, stage, progress)) > rollout.frontier:
-            return _open(rollout, stage, wanted, now)
-    # The open stage was the last, and members joined since it was settled.
-    return _open(rollout, rollout.stage, rollout.size, now)
+def lowest(rollout: Rollout) -> int:
+    """How far those have been let in whose window is open: the ones that are furthest behind."""
+    return min((zone.frontier for zone in rollout.zones if zone.is_open), default=rollout.frontier)
 
 
-def _too_many_failed(rollout: Rollout, progress: Progress, expected: int) -> bool:
-    # The minimum guards against judging early; once nobody else is expected, the rate is what it is.
-    enough = expected == 0 or progress.outcomes >= rollout.plan.min_outcomes
-    counted = replace(progress, bad=progress.bad - progress.accepted)
-    return enough and counted.failure_rate > rollout.plan.max_failure_rate
+def _fill(rollout: Rollout, progress: Progress, wanted: int, now: datetime) -> Move | Wait:
+    """Let more devices in, as far as time, window, pace and caps allow."""
+    if late := _too_late(rollout, now):
+        return _await_devices(rollout, progress, now) if progress.expected else late
+    if wait := _await_window(rollout, now):
+        return wait
+    if (room := _room(rollout, progress)) <= 0:
+        return _await_devices(rollout, progress, now)
+    if (per_minute := _rate(rollout, progress)) is None:
+        return _let_in(rollout, min(wanted, lowest(rollout) + room), EventType.BATCH_WIDENED, now)
+    assert rollout.paced_at is not None, "opening the first stage sets it"
+    allowed, used = pacing.allowance(per_minute, rollout.paced_at, now)
+    if allowed == 0:
+        return Wait(On.TIME, f"it lets in {per_minute:g} devices a minute", used + pacing.MINUTE / per_minute)
+    return _let_in(rollout, min(wanted, lowest(rollout) + min(room, allowed)), EventType.BATCH_WIDENED, now, paced_at=used)
 
 
-def _stop(rollout: Rollout, progress: Progress, now: datetime) -> Move:
-    reason = f"{progress.bad} of {progress.outcomes} devices failed; the policy allows {rollout.plan.max_failure_rate:.0%}"
-    if rollout.plan.auto_rollback_enabled:
-        return _roll_back(rollout, now, reason)
-    return _move(rollout, EventType.ROLLOUT_PAUSED, now, status=Status.PAUSED, reason=reason)
+def _room(rollout: Rollout, progress: Progress) -> int:
+    """How many more the caps allow on their way."""
+    most = rollout.plan.pace.in_flight
+    room = rollout.size if most is None else most - progress.in_flight
+    return room if progress.reach is None else min(room, progress.reach - lowest(rollout))
 
 
-def _complete(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
-    # A fleet that is silent to the last device has proved nothing; it holds nobody up either, for nobody is left.
-    if progress.outcomes == 0 and progress.untaken > 0:
+def _rate(rollout: Rollout, progress: Progress) -> float | None:
+    return pacing.rate(rollout.plan.pace, rollout.frontier, progress.good)
+
+
+def _first_of(rollout: Rollout, progress: Progress, wanted: int) -> int:
+    """How many devices a batch begins with: what the caps allow, and a single one where a rate spreads it out."""
+    first = wanted - rollout.frontier if _rate(rollout, progress) is None else 1
+    # Nobody is on their way when a batch opens, so there is room for one at least.
+    return max(1, min(first, _room(rollout, progress)))
+
+
+def _let_in(rollout: Rollout, frontier: int, event: EventType, now: datetime, **also: object) -> Move:
+    """Offer the image to all in open windows up to a frontier; time zones that lag behind come first, and so catch up."""
+    behind = lowest(rollout)
+    zones = tuple(replace(zone, frontier=frontier) if zone.is_open and zone.frontier == behind else zone for zone in rollout.zones)
+    frontier = max(frontier, rollout.frontier)
+    reached = max(rollout.reached, frontier)
+    return _move(rollout, event, now, zones=zones, frontier=frontier, reached=reached, frontier_at=now, settled_at=None, **also)
+
+
+def _await_devices(rollout: Rollout, progress: Progress, now: datetime) -> Wait:
+    counted = (
+        (progress.untaken, "to poll"), (progress.waiting, "to answer"), (progress.soaking, "to run it long enough"),
+        (progress.retrying, "to be offered it again"), (progress.deferred, "for their window"),
+    )  # fmt: skip
+    awaited = ", ".join(f"{count} {what}" for count, what in counted if count)
+    if progress.deferred == progress.expected > 0:
+        return Wait(On.WINDOW, f"it waits for devices: {awaited}", _next_opening(rollout, now))
+    return Wait(On.DEVICES, f"it waits for devices: {awaited or 'a limit on how many are on their way at once is reached'}")
+
+
+def _await_turn(rollout: Rollout, now: datetime) -> Wait | None:
+    """What lies between a batch that has proved itself and the next: the delay, and an operator where the plan says so."""
+    assert rollout.settled_at is not None, "the batch has proved itself"
+    if rollout.promoted >= rollout.stage:
         return None
+    if rollout.open_stage.is_promoted_by_hand:
+        return Wait(On.OPERATOR, f"batch {rollout.stage + 1} has proved itself; it waits for an operator to promote it")
+    due = rollout.settled_at + rollout.open_stage.delay
+    return Wait(On.TIME, "the next batch opens after the delay", due) if now < due else None
+
+
+def _complete(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
+    # A fleet that is silent to the last device has proved nothing; it holds nobody up either, for nobody is left.
+    if progress.total.outcomes == 0 and progress.silent > 0:
+        return Wait(On.DEVICES, f"everybody was offered it, and none of {progress.silent} silent devices has polled")
+    assert rollout.settled_at is not None, "the last batch has proved itself"
+    if now < (due := rollout.settled_at + rollout.plan.watch):
+        return Wait(On.TIME, "everybody was offered it; it is watched for devices that fall back", due)
     return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED)
 
 
-def _finish_return(rollout: Rollout, progress: Progress, now: datetime) -> Move | None:
-    assert rollout.frontier_at is not None, "rolling back moved the frontier"
-    if progress.returning and now < rollout.frontier_at + rollout.plan.deadline:
+# Time
+
+
+def _too_late(rollout: Rollout, now: datetime) -> Move | None:
+    not_after = rollout.plan.schedule.not_after
+    if not_after is None or now < not_after:
         return None
+    reason = f"its time was over: {rollout.frontier} of {_some(rollout.size, 'device')} had been offered the image"
+    return _move(rollout, EventType.ROLLOUT_CANCELLED, now, status=Status.CANCELLED, reason=reason)
+
+
+def _await_window(rollout: Rollout, now: datetime) -> Wait | None:
+    if not rollout.zones or any(zone.is_open for zone in rollout.zones):
+        return None
+    return Wait(On.WINDOW, "it waits for a maintenance window to open", _next_opening(rollout, now))
+
+
+def _next_opening(rollout: Rollout, now: datetime) -> datetime | None:
+    schedule = rollout.plan.schedule
+    openings = [next_opening(schedule.windows, _place(schedule, zone), now) for zone in rollout.zones if not zone.is_open]
+    return min((opening for opening in openings if opening is not None), default=None)
+
+
+def _shift_windows(rollout: Rollout, now: datetime) -> Move | None:
+    """Open and close the windows of the members' time zones."""
+    zones = tuple(_shifted(rollout.plan.schedule, zone, now) for zone in rollout.zones)
+    if zones == rollout.zones:
+        return None
+    opened = any(new.is_open and not old.is_open for old, new in zip(rollout.zones, zones, strict=True))
+    return _move(rollout, EventType.WINDOW_OPENED if opened else EventType.WINDOW_CLOSED, now, zones=zones)
+
+
+def _shifted(schedule: Schedule, zone: Zone, now: datetime) -> Zone:
+    opens = is_open(schedule.windows, _place(schedule, zone), now)
+    return zone if opens == zone.is_open else replace(zone, is_open=opens, since=now)
+
+
+def _place(schedule: Schedule, zone: Zone) -> ZoneInfo:
+    return zone_named(zone.name or schedule.zone)
+
+
+def _keep_windows(rollout: Rollout, now: datetime) -> Move | None:
+    """Devices that slept through a rollout still take the image when they wake, in their window; in the end it is theirs at any time."""
+    assert rollout.finished_at is not None, "it is over"
+    is_kept = rollout.frontier > 0 and now < rollout.finished_at + ROLLBACK_WINDOW
+    return _shift_windows(rollout, now) if is_kept else None
+
+
+# When devices fail
+
+
+def _why_stop(rollout: Rollout, progress: Progress) -> str | None:
+    """Why the rollout must not go on, by what its batch or all its devices have shown."""
+    return _why(rollout.plan.limits, progress.total, progress.expected, "devices") or _why(
+        rollout.open_stage.limits, progress.batch, progress.expected, "devices of the batch"
+    )
+
+
+def _why(limits: Limits, tally: Tally, expected: int, of: str) -> str | None:
+    for kind, most in limits.by_kind.items():
+        if _is_over(limits, tally, bad := tally.failures.get(kind, 0), most, expected):
+            return f"{bad} of {tally.outcomes} {of} {_did(kind)}; the policy allows {most:.0%}"
+    if _is_over(limits, tally, tally.bad, limits.rate, expected):
+        return f"{tally.bad} of {tally.outcomes} {of} failed; the policy allows {limits.rate:.0%}"
+    return None
+
+
+def _did(kind: Outcome) -> str:
+    return {Outcome.TIMED_OUT: "timed out", Outcome.REFUSED: "refused", Outcome.UNHEALTHY: "were unhealthy"}.get(kind, "failed")
+
+
+def _is_over(limits: Limits, tally: Tally, bad: int, most: float, expected: int) -> bool:
+    """Too many, by the rate or by proof; docs/statistical-stop.md compares the two."""
+    seen = bad / tally.outcomes if tally.outcomes else 0.0
+    if limits.confidence is None:
+        # The minimum guards against judging early; once nobody else is expected, the rate is what it is.
+        return seen > most and (expected == 0 or tally.outcomes >= limits.min_outcomes)
+    # Failures may be known sooner than successes: whoever took the image counts as good so far, or the first few would prove too much.
+    is_proven = exceeds(bad, tally.outcomes + tally.waiting, most, limits.confidence)
+    # One lone failure is no pattern; two, or the only device there is, stop a batch that nobody else can save.
+    return is_proven or (seen > most and expected == 0 and (bad > 1 or tally.outcomes == 1))
+
+
+def _stop(rollout: Rollout, why: str, now: datetime) -> Move:
+    if rollout.plan.auto_rollback_enabled and not rollout.plan.only_failed_return:
+        return _roll_back(rollout, now, why)
+    return _move(rollout, EventType.ROLLOUT_PAUSED, now, status=Status.PAUSED, reason=why)
+
+
+def _promote(rollout: Rollout, now: datetime, reason: str | None) -> Move:
+    if rollout.stage < 0:
+        raise IllegalMove("cannot promote a rollout before its first batch has opened")
+    if rollout.promoted >= rollout.stage:
+        raise IllegalMove(f"batch {rollout.stage + 1} is promoted already")
+    return _move(rollout, EventType.BATCH_PROMOTED, now, promoted=rollout.stage, reason=reason)
+
+
+def _resume(rollout: Rollout, now: datetime, reason: str | None) -> Move:
+    """Go on where it stood; the failures so far were the operator's to judge."""
+    return _move(rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, failures_accepted_at=now, reason=reason)
+
+
+# The way back
+
+
+def _roll_back_by_hand(rollout: Rollout, now: datetime, reason: str | None) -> Move:
+    """At once, whatever the plan says of an order: an operator who asks for it wants it."""
+    if rollout.finished_at and now >= rollout.finished_at + ROLLBACK_WINDOW:
+        raise IllegalMove("it ended too long ago to be taken back: create a rollout with the image the devices should return to")
+    return _back_to(rollout, 0, now, reason)
+
+
+def _roll_back(rollout: Rollout, now: datetime, reason: str) -> Move:
+    failed_batch = rollout.ends[-1] if rollout.ends and rollout.plan.failed_batch_first else 0
+    return _back_to(rollout, failed_batch, now, reason)
+
+
+def _back_to(rollout: Rollout, frontier: int, now: datetime, reason: str | None) -> Move:
+    return _move(
+        rollout, EventType.ROLLBACK_STARTED, now,
+        status=Status.ROLLING_BACK, frontier=frontier, frontier_at=now, finished_at=None, reason=reason,
+    )  # fmt: skip
+
+
+def _go_back(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
+    assert rollout.frontier_at is not None, "rolling back moved the frontier"
+    patience = rollout.plan.pickup if rollout.frontier else rollout.plan.deadline
+    if progress.returning and now < (until := rollout.frontier_at + patience):
+        return Wait(On.DEVICES, f"{_some(progress.returning, 'device')} must report the previous image", until)
+    if rollout.frontier:
+        return _move(rollout, EventType.ROLLBACK_WIDENED, now, frontier=0, frontier_at=now)
     missing = f"; {progress.returning} devices have not reported their return" if progress.returning else ""
     reason = f"{rollout.reason or 'rolled back'}{missing}"
     return _move(rollout, EventType.ROLLOUT_ROLLED_BACK, now, status=Status.ROLLED_BACK, reason=reason)
 
 
-def _open(rollout: Rollout, stage: int, frontier: int, now: datetime, settled: tuple[int, ...] | None = None) -> Move:
-    return _move(
-        rollout, EventType.BATCH_STARTED, now,
-        stages=settled or rollout.stages, stage=stage, frontier=frontier, reached=frontier, frontier_at=now, settled_at=None,
-    )  # fmt: skip
-
-
-def _roll_back(rollout: Rollout, now: datetime, reason: str | None) -> Move:
-    return _move(rollout, EventType.ROLLBACK_STARTED, now, status=Status.ROLLING_BACK, frontier=0, frontier_at=now, reason=reason)
-
-
-def _resume(rollout: Rollout, now: datetime, reason: str | None) -> Move:
-    """Go on where it stood: the clocks of the batch did not run meanwhile, and the failures so far were the operator's to judge."""
-    paused_for = now - rollout.moved_at
-    return _move(
-        rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, failures_accepted_at=now, reason=reason,
-        frontier_at=rollout.frontier_at and rollout.frontier_at + paused_for,
-        settled_at=rollout.settled_at and rollout.settled_at + paused_for,
-    )  # fmt: skip
+# Moves
 
 
 def _move(rollout: Rollout, event: EventType, now: datetime, **changes: object) -> Move:
-    status = changes.get("status", rollout.status)
     times: dict[str, object] = {"moved_at": now, "revision": rollout.revision + 1}
     if event is EventType.ROLLOUT_STARTED:
         times["started_at"] = now
-    if isinstance(status, Status) and status.is_final:
-        times["finished_at"] = now
-    return Move(event, rollout, replace(rollout, **{**changes, **times}))  # type: ignore[arg-type]
+    result = replace(rollout, **{**changes, **times})  # type: ignore[arg-type]
+    if result.status.is_final and not rollout.status.is_final:
+        result = replace(result, finished_at=now)
+    return Move(event, rollout, result)
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")

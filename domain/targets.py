@@ -31,6 +31,14 @@ class Membership:
     rank: int
     from_image: Image | None
     """What the device showed when it was enrolled, if that was another rollout's image not yet proven on it."""
+    zone: str | None = None
+    """Whose window it waits for; None in a rollout without windows."""
+    is_taken: bool = False
+    is_withdrawn: bool = False
+    """The image was taken back from it alone."""
+    is_deferred: bool = False
+    """It was silent when its turn came, and is to be offered the image when it wakes."""
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +53,26 @@ class Target:
     """It holds an image that the device is not known to have been told."""
 
 
-def exposure(rollout: Rollout, rank: int) -> Exposure:
+def exposure(member: Membership) -> Exposure:
     """Whether a member is offered the image, never was, or had it taken back."""
-    if rank < rollout.frontier:
-        return Exposure.EXPOSED
-    return Exposure.TAKEN_BACK if rank < rollout.reached else Exposure.NOT_REACHED
+    if member.is_withdrawn or member.rollout.frontier <= member.rank < member.rollout.reached:
+        return Exposure.TAKEN_BACK
+    return Exposure.EXPOSED if _is_let_in(member) else Exposure.NOT_REACHED
+
+
+def _is_let_in(member: Membership) -> bool:
+    if member.rank >= member.rollout.frontier or member.is_deferred:
+        return False
+    if member.zone is None or member.is_taken:
+        return True
+    return any(zone.name == member.zone and zone.is_open and member.rank < zone.frontier for zone in member.rollout.zones)
 
 
 def effective_image(base: Image, membership: Membership | None) -> Image:
     """What a service should run. The storage view `effective_services` says the same of a whole fleet; a test compares them."""
     if membership is None:
         return base
-    match exposure(membership.rollout, membership.rank):
+    match exposure(membership):
         case Exposure.EXPOSED:
             return membership.rollout.image
         case Exposure.TAKEN_BACK:
@@ -67,7 +83,7 @@ def effective_image(base: Image, membership: Membership | None) -> Image:
 
 def effective_version(base: int, memberships: Iterable[Membership]) -> int:
     """One more for every change the device could see; it never falls."""
-    return base + sum(exposure(membership.rollout, membership.rank) for membership in memberships)
+    return base + sum(2 * membership.retries + exposure(membership) for membership in memberships)
 
 
 def render(apps: dict[str, Any], images: Mapping[ServiceKey, str]) -> dict[str, Any]:

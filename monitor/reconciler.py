@@ -9,8 +9,10 @@ from datetime import datetime
 
 from domain.actors import ENGINE
 from domain.ids import RolloutId
-from domain.rollouts import Move, Rollout, Status, decide, enrolled
-from resolvers import moves
+from domain.rollouts import Move, Rollout, decide, enrolled
+from domain.statuses import Status
+from monitor.tending import tend
+from resolvers import moves, progress
 from resolvers.devices import newer_than
 from storage import enrolment, members, rollouts
 from storage.connection import Connection
@@ -35,7 +37,7 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
     rollout: Rollout | None = None
     try:
         async with db.transaction() as conn:
-            rollout = await rollouts.claim(conn, last)
+            rollout = await rollouts.claim(conn, last, await db.now(conn))
             if rollout is None:
                 return last, 0, False
             now = await db.now(conn)
@@ -59,7 +61,9 @@ async def next_move(conn: Connection, rollout: Rollout, now: datetime) -> Move |
     """What this rollout does next, by what its devices have shown."""
     if rollout.status is Status.ENROLLING:
         return await _enrol(conn, rollout, now)
-    return decide(rollout, await rollouts.progress(conn, rollout, now), now)
+    found = await (tend if rollout.status is Status.IN_PROGRESS else progress.count)(conn, rollout, now)
+    step = decide(rollout, found, now)
+    return step if isinstance(step, Move) else None
 
 
 async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | None:
@@ -67,4 +71,5 @@ async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | No
     if not await enrolment.alone_at_once(conn, rollout.image.repository):
         return None
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
-    return enrolled(rollout, await members.enrol(conn, rollout, newer, now), now)
+    ranked = await members.enrol(conn, rollout, newer, now)
+    return enrolled(rollout, ranked.devices, ranked.canaries, ranked.zones, now)

@@ -12,10 +12,10 @@ from domain.errors import BadInput, Conflict, NotFound, Unauthenticated
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.members import Member
-from domain.rollouts import Rollout
+from domain.rollouts import Rollout, joined
 from domain.targets import ServiceKey, Target
 from domain.versions import is_older
-from resolvers import documents, keys, reports
+from resolvers import documents, keys, moves, reports
 from resolvers.context import Context
 from storage import devices, enrolment, members, rollouts, targets
 from storage.connection import Connection
@@ -131,7 +131,7 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
         await targets.replace(conn, device.id, template, before.config if config is None else config, base, rise, now)
         for rollout in concerned:
             if rollout.image.repository in has - had:
-                await _join(conn, rollout, device.id, now)
+                await _join(ctx, conn, rollout, device.id, now)
         return await targets.target(conn, device.id)
 
 
@@ -190,11 +190,12 @@ async def _found(conn: Connection, uuid: str) -> Device:
     return device
 
 
-async def _join(conn: Connection, rollout: Rollout, device: DeviceId, now: datetime) -> None:
+async def _join(ctx: Context, conn: Connection, rollout: Rollout, device: DeviceId, now: datetime) -> None:
     """A device that comes to run an image while it is being rolled out goes to the end of the queue."""
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository, device))
-    if added := await members.enrol(conn, rollout, newer, now, only=device):
-        await rollouts.grow(conn, rollout.id, added)
+    added = await members.enrol(conn, rollout, newer, now, only=device)
+    if added.devices:
+        await moves.save(conn, joined(rollout, added.devices, added.zones, now), ctx.actor)
 
 
 def newer_than(image: Image, in_use: list[Image]) -> list[Image]:

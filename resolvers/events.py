@@ -96,7 +96,7 @@ async def _live(ctx: Context, mailbox: Mailbox, last: Cursor) -> AsyncGenerator[
 
 async def _derived(ctx: Context, event: Event, after: int) -> AsyncGenerator[Event, None]:
     """A batch that started, as one event for each device in it; part n of the cursor is the n-th device."""
-    if event.type != EventType.BATCH_STARTED or event.rollout_id is None:
+    if event.type not in (EventType.BATCH_STARTED, EventType.BATCH_WIDENED) or event.rollout_id is None:
         return
     first, end = event.data["first_rank"], event.data["end_rank"]
     while first + after < end:

@@ -9,7 +9,9 @@ from domain.events import EventType
 from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image, Pattern, Push
 from domain.policies import Policy, Scope
-from domain.rollouts import Request, Rollout, Status, ask
+from domain.requests import Request
+from domain.rollouts import Rollout, ask
+from domain.statuses import Status
 from domain.versions import is_older
 from resolvers import moves
 from resolvers.context import Context

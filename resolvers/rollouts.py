@@ -4,15 +4,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain import rollouts as rules
 from domain.actors import Permission
-from domain.errors import NotFound
-from domain.ids import PolicyId, RolloutId
+from domain.errors import Conflict, NotFound
+from domain.events import EventType
+from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.members import Member
-from domain.rollouts import DeviceStatus, PastMove, Request, Rollout, Status, ask
-from resolvers import moves
+from domain.progress import Progress
+from domain.requests import Request
+from domain.rollouts import Move, PastMove, Rollout, ask
+from domain.statuses import DeviceStatus, Status
+from domain.waits import Wait
+from resolvers import moves, progress
 from resolvers.context import Context
-from storage import members, rollouts
+from resolvers.devices import checked_uuid
+from storage import devices as devices_of
+from storage import events, members, policies, rollouts
 from storage.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a rollout is where it is."""
+
+    rollout: Rollout
+    progress: Progress
+    next: Move | Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +41,76 @@ class Snapshot:
     at: datetime
 
 
-async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: str | None = None) -> Rollout:
-    """Start, pause, resume, cancel or roll back a rollout; raises IllegalMove when its state does not allow it."""
+async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: str | None = None, decided_on: str | None = None) -> Rollout:
+    """Start, approve, promote, pause, resume, retry, cancel or roll back a rollout.
+
+    Raises IllegalMove when its state does not allow it. A decision names the checksum of what it was made for, or is a Conflict.
+    """
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        rollout, now = _found(await rollouts.locked(conn, rollout_id), rollout_id), await ctx.db.now(conn)
+        move = ask(rollout, what, now, reason, actor=ctx.actor.name, decided_on=decided_on)
+        await moves.save(conn, move, ctx.actor)
+        if what is Request.RETRY:
+            await members.retry(conn, rollout, now, all_failed=True)
+    return move.result
+
+
+async def replan(ctx: Context, rollout_id: RolloutId) -> Rollout:
+    """Have a rollout that has not begun take over the settings its policy has now; approvals given for the old ones are void."""
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
-        move = ask(rollout, what, await ctx.db.now(conn), reason)
+        policy = await policies.one(conn, rollout.policy_id)
+        assert policy is not None, "a rollout's policy keeps its row"
+        move = rules.replan(rollout, policy.settings.plan(by_hand=rollout.by_hand), await ctx.db.now(conn))
         await moves.save(conn, move, ctx.actor)
     return move.result
+
+
+async def roll_back_batch(ctx: Context, rollout_id: RolloutId, batch: int) -> Rollout:
+    """Take the image back from one batch, counted from 1; the others keep it, and the rollout goes on."""
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
+        first, end = rules.ranks_of(rollout, batch - 1)
+        await _withdraw(ctx, conn, rollout, first, end)
+    return rollout
+
+
+async def roll_back_device(ctx: Context, rollout_id: RolloutId, uuid: str) -> Rollout:
+    """Take the image back from one device; it stays out of this rollout."""
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        device = await devices_of.by_uuid(conn, checked_uuid(uuid))
+        rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
+        if device is None or not await _withdraw(ctx, conn, rollout, 0, rollout.frontier, device.id):
+            raise Conflict(f"device {uuid} is not offered the image of rollout {rollout_id}")
+    return rollout
+
+
+async def _withdraw(ctx: Context, conn: Connection, rollout: Rollout, first: int, end: int, only: DeviceId | None = None) -> int:
+    now = await ctx.db.now(conn)
+    withdrawn = await members.withdraw_all(conn, rollout, first, end, now, only)
+    for uuid in withdrawn if only else ():
+        await events.record(
+            conn, EventType.DEVICE_WITHDRAWN, now, rollout=rollout.id, revision=rollout.revision, device=uuid, actor=ctx.actor.name
+        )
+    if withdrawn and not only:
+        await events.record(
+            conn, EventType.BATCH_WITHDRAWN, now, rollout=rollout.id, revision=rollout.revision,
+            first_rank=first, end_rank=end, devices=len(withdrawn), actor=ctx.actor.name,
+        )  # fmt: skip
+    return len(withdrawn)
+
+
+async def explain(ctx: Context, rollout_id: RolloutId) -> Explanation:
+    """What a rollout waits for and what would make it move: the engine's own decision, and nothing made up beside it."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.snapshot() as conn:
+        rollout, now = _found(await rollouts.one(conn, rollout_id), rollout_id), await ctx.db.now(conn)
+        found = await progress.count(conn, rollout, now)
+        return Explanation(rollout, found, rules.decide(rollout, found, now))
 
 
 async def one(ctx: Context, rollout_id: RolloutId) -> Rollout | None:

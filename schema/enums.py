@@ -2,15 +2,20 @@
 
 import strawberry
 
-from domain.policies import Strategy
-from domain.rollouts import DeviceStatus, Status
+from domain.pacing import Counts
+from domain.policies import RollbackMode, Strategy
+from domain.statuses import DeviceStatus, Status
+from domain.waits import On
 
 strawberry.enum(
     Strategy,
     name="UpdateStrategy",
-    description="Who gets a new image first, and whether anybody is asked. SCHEDULED is refused: it is not available yet.",
+    description="Who gets a new image first, and whether anybody is asked.",
 )
 strawberry.enum(Status, name="RolloutStatus", description="Where a rollout is in its life.")
 strawberry.enum(DeviceStatus, name="DeviceRolloutStatus", description="Where one device is in a rollout.")
+strawberry.enum(RollbackMode, name="RollbackMode", description="Who goes back when too many fail.")
+strawberry.enum(Counts, name="RampCounts", description="What makes a ramp climb: devices that were offered the image, or that run it well.")
+strawberry.enum(On, name="WaitsFor", description="Who or what ends a wait.")
 
-__all__ = ["DeviceStatus", "Status", "Strategy"]
+__all__ = ["Counts", "DeviceStatus", "On", "RollbackMode", "Status", "Strategy"]

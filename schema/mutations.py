@@ -1,12 +1,10 @@
 """What can be done."""
 
-from dataclasses import asdict
-
 import strawberry
 from strawberry.scalars import JSON
 
 from domain.ids import PolicyId, RolloutId
-from domain.rollouts import Request
+from domain.requests import Request
 from resolvers import devices, images, policies, rollouts
 from schema.devices import TargetState
 from schema.paging import number
@@ -20,7 +18,7 @@ class Mutation:
     @strawberry.mutation(description="Make a policy.")
     async def create_policy(self, info: Info, input: CreatePolicyInput) -> Policy:  # noqa: A002
         with fields_as_written():
-            return Policy.of(await policies.create(info.context.ctx, asdict(input)))
+            return Policy.of(await policies.create(info.context.ctx, input.values()))
 
     @strawberry.mutation(description="Change a policy; rollouts under way keep the plan they started with.")
     async def update_policy(self, info: Info, id: strawberry.ID, input: UpdatePolicyInput) -> Policy:  # noqa: A002
@@ -51,6 +49,32 @@ class Mutation:
     async def start_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.START, reason)
 
+    @strawberry.mutation(
+        description="Approve a rollout that needs it: the release and plan that its checksum stood for when you read it, and no other."
+    )
+    async def approve_rollout(self, info: Info, id: strawberry.ID, checksum: str, remark: str | None = None) -> Rollout:  # noqa: A002
+        return await _request(info, id, Request.APPROVE, remark, checksum)
+
+    @strawberry.mutation(description="Refuse a rollout that needs approval; it ends.")
+    async def reject_rollout(self, info: Info, id: strawberry.ID, checksum: str, remark: str | None = None) -> Rollout:  # noqa: A002
+        return await _request(info, id, Request.REJECT, remark, checksum)
+
+    @strawberry.mutation(
+        description="Have a rollout that has not begun take over its policy's settings; approvals given for the old ones are void."
+    )
+    async def replan_rollout(self, info: Info, id: strawberry.ID) -> Rollout:  # noqa: A002
+        return Rollout.of(await rollouts.replan(info.context.ctx, _rollout(id)))
+
+    @strawberry.mutation(
+        description="Go on from the open batch once it has proved itself, without the delay or the operator it would wait for."
+    )
+    async def promote_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
+        return await _request(info, id, Request.PROMOTE, reason)
+
+    @strawberry.mutation(description="Take the image back from every device that failed, and offer it again.")
+    async def retry_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
+        return await _request(info, id, Request.RETRY, reason)
+
     @strawberry.mutation(description="Offer the image to nobody new; those who were offered it keep it.")
     async def pause_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.PAUSE, reason)
@@ -63,7 +87,17 @@ class Mutation:
     async def cancel_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.CANCEL, reason)
 
-    @strawberry.mutation(description="Return every device to the image it had before, and block the release.")
+    @strawberry.mutation(description="Return one batch, from 1, to the image it had before; the others keep it, and the rollout goes on.")
+    async def roll_back_batch(self, info: Info, id: strawberry.ID, batch: int) -> Rollout:  # noqa: A002
+        return Rollout.of(await rollouts.roll_back_batch(info.context.ctx, _rollout(id), batch))
+
+    @strawberry.mutation(description="Return one device to the image it had before; it stays out of this rollout.")
+    async def roll_back_device(self, info: Info, id: strawberry.ID, uuid: strawberry.ID) -> Rollout:  # noqa: A002
+        return Rollout.of(await rollouts.roll_back_device(info.context.ctx, _rollout(id), uuid))
+
+    @strawberry.mutation(
+        description="Return every device to the image it had before, and block the release; for a month also after it completed."
+    )
     async def roll_back_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.ROLL_BACK, reason)
 
@@ -78,8 +112,12 @@ class Mutation:
         return await devices.create_provisioning_key(info.context.ctx, fleet)
 
 
-async def _request(info: Info, id: strawberry.ID, what: Request, reason: str | None) -> Rollout:  # noqa: A002
-    return Rollout.of(await rollouts.request(info.context.ctx, RolloutId(number(id, "rollout")), what, reason))
+async def _request(info: Info, id: strawberry.ID, what: Request, reason: str | None, decided_on: str | None = None) -> Rollout:  # noqa: A002
+    return Rollout.of(await rollouts.request(info.context.ctx, _rollout(id), what, reason, decided_on))
+
+
+def _rollout(id: strawberry.ID) -> RolloutId:  # noqa: A002
+    return RolloutId(number(id, "rollout"))
 
 
 def _policy(id: strawberry.ID) -> PolicyId:  # noqa: A002

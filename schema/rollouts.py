@@ -10,10 +10,11 @@ from domain import rollouts as domain
 from domain.events import Cursor, EventType
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.members import Member
+from domain.progress import Count, tally
 from domain.rollouts import PastMove
 from resolvers import devices, events, policies, rollouts
-from resolvers.rollouts import Snapshot
-from schema.enums import DeviceStatus, Status
+from resolvers.rollouts import Explanation, Snapshot
+from schema.enums import DeviceStatus, On, Status
 from schema.events import Event
 from schema.paging import DEFAULT, Connection, Edge, checked, paged
 from schema.session import Info
@@ -32,7 +33,11 @@ class DeviceCounts:
     updating: int = strawberry.field(description="Took the image and said nothing conclusive.")
     updated: int = strawberry.field(description="Run the image; with health checks on, the soak time is not over.")
     healthy: int = strawberry.field(description="Ran the image, healthy, for the soak time.")
-    failed: int = strawberry.field(description="Reported a failure, or unhealthy.")
+    deferred: int = strawberry.field(description="Their turn has come, but their window is closed, or they were silent then.")
+    failed: int = strawberry.field(description="Could not pull or start it, or the container stopped.")
+    unhealthy: int = strawberry.field(description="Run it, and it does not work.")
+    refused: int = strawberry.field(description="Would not take it.")
+    retrying: int = strawberry.field(description="Failed and were taken back; they will be offered the image again.")
     timed_out: int = strawberry.field(description="Took the image and stayed silent past the deadline.")
     rolling_back: int = strawberry.field(description="Told to return, and have not reported it.")
     rolled_back: int = strawberry.field(description="Back on their previous image.")
@@ -65,10 +70,24 @@ class RolloutProgress:
             total_batches=len(rollout.stages),
             total_devices=rollout.size,
             offered_devices=rollout.frontier,
-            devices=DeviceCounts(**{status.value: counts.get(status, 0) for status in domain.DeviceStatus}),
-            failure_rate=domain.Progress.of(counts, rollout.plan).failure_rate,
+            devices=DeviceCounts(**{status.value: counts.get(status, 0) for status in DeviceStatus}),
+            failure_rate=tally(Count(status, None, devices, in_batch=False) for status, devices in counts.items()).rate,
             at=snapshot.at,
         )
+
+
+@strawberry.type(description="Why a rollout is where it is.")
+class RolloutExplanation:
+    waits_for: On = strawberry.field(description="Who or what it waits for.")
+    sentence: str = strawberry.field(description="The same for people.")
+    until: datetime | None = strawberry.field(description="When time alone ends the wait at the latest; null if it does not.")
+
+    @classmethod
+    def of(cls, explained: Explanation) -> Self:
+        step = explained.next
+        if isinstance(step, domain.Move):
+            return cls(waits_for=On.ENGINE, sentence=f"it is about to move: {step.event}", until=None)
+        return cls(waits_for=step.on, sentence=step.sentence, until=step.until)
 
 
 @strawberry.type(description="Devices that are offered the image together.")
@@ -85,13 +104,14 @@ class Batch:
 
     @classmethod
     def _one(cls, rollout: domain.Rollout, stage: int, moves: Sequence[PastMove]) -> Self:
-        opened = [move for move in moves if move.event is EventType.BATCH_STARTED]
+        opened = [move for move in moves if move.event in (EventType.BATCH_STARTED, EventType.BATCH_WIDENED)]
         settled = [move.at for move in moves if move.event is EventType.BATCH_COMPLETED]
-        before = rollout.stages[stage - 1] if stage else 0
+        planned = rollout.stages[stage - 1] if stage else 0
+        began = rollout.ends[stage - 1] if 0 < stage <= len(rollout.ends) else 0
         return cls(
             number=stage + 1,
-            planned_devices=rollout.stages[stage] - before,
-            offered_devices=opened[-1].frontier - before if opened else 0,
+            planned_devices=rollout.stages[stage] - planned,
+            offered_devices=opened[-1].frontier - began if opened else 0,
             started_at=opened[0].at if opened else None,
             completed_at=settled[-1] if settled else None,
         )
@@ -121,6 +141,8 @@ class RolloutDevice:
     taken_at: datetime | None = strawberry.field(description="When it first polled after that.")
     outcome_at: datetime | None = strawberry.field(description="Since when it shows what it shows.")
     returned_at: datetime | None = strawberry.field(description="When it reported its previous image after a rollback.")
+    retries: int = strawberry.field(description="How often it was offered the image again after a failure.")
+    retry_at: datetime | None = strawberry.field(description="When it will be offered it again.")
     reason: str | None = strawberry.field(description="What it said of a failure.")
     device_id: strawberry.Private[DeviceId]
 
@@ -135,6 +157,8 @@ class RolloutDevice:
             taken_at=member.taken_at,
             outcome_at=member.outcome_at,
             returned_at=member.returned_at,
+            retries=member.retries,
+            retry_at=member.retry_at,
             reason=member.reason,
             device_id=member.device_id,
         )
@@ -168,6 +192,9 @@ class Rollout:
     total_batches: int = strawberry.field(description="How many batches there are; 0 until the devices are ranked.")
     total_devices: int = strawberry.field(description="How many devices take part.")
     offered_devices: int = strawberry.field(description="How many are offered the image now.")
+    checksum: str = strawberry.field(description="Stands for this release under this plan: what an approval is given for.")
+    approvals_required: int = strawberry.field(description="How many operators must approve it before it starts.")
+    approved_by: list[str] = strawberry.field(description="Who did.")
     created_at: datetime = strawberry.field(description="When it was created.")
     started_at: datetime | None = strawberry.field(description="When it started.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
@@ -188,6 +215,9 @@ class Rollout:
             total_batches=len(rollout.stages),
             total_devices=rollout.size,
             offered_devices=rollout.frontier,
+            checksum=rollout.checksum,
+            approvals_required=rollout.plan.approvals,
+            approved_by=list(rollout.approved_by),
             created_at=rollout.created_at,
             started_at=rollout.started_at,
             finished_at=rollout.finished_at,
@@ -205,6 +235,10 @@ class Rollout:
     @strawberry.field(description="Where its devices are now.")
     async def progress(self, info: Info) -> RolloutProgress:
         return RolloutProgress.of(await rollouts.snapshot(info.context.ctx, self.source.id))
+
+    @strawberry.field(description="What it waits for, and what would make it move: the engine's own decision.")
+    async def explain(self, info: Info) -> RolloutExplanation:
+        return RolloutExplanation.of(await rollouts.explain(info.context.ctx, self.source.id))
 
     @strawberry.field(description="Its batches, first to last.")
     async def batches(self, info: Info) -> list[Batch]:

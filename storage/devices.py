@@ -91,6 +91,20 @@ async def current_state(conn: Connection, device: DeviceId) -> CurrentState | No
     return None if row is None else CurrentState(row["apps"], row["version"], row["info"], row["reported_at"])
 
 
+async def quarantine(conn: Connection, device: DeviceId, after: int, now: datetime) -> None:
+    """Set a device aside if it failed in each of the last so many rollouts that it showed anything of; others go on without it."""
+    await conn.execute(
+        """
+        update devices set aside = 'quarantined', aside_until = null, aside_at = $3, aside_by = 'rollwave',
+                           aside_reason = 'it failed in ' || $2 || ' rollouts in a row'
+         where id = $1 and aside is null
+           and (select count(*) = $2 and bool_and(outcome <> 'running')
+                  from (select outcome from members where device_id = $1 and outcome is not null order by rollout_id desc limit $2) as last)
+        """,
+        device, after, now,
+    )  # fmt: skip
+
+
 async def by_uuid(conn: Connection, uuid: str) -> Device | None:
     row = await conn.fetchrow("select * from devices where uuid = $1", uuid)
     return None if row is None else _device(row)

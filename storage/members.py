@@ -1,13 +1,18 @@
 """Every statement that reads or writes members: the devices of a rollout, each with its rank."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from domain import plans
 from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.members import Member, Offer
-from domain.rollouts import DeviceStatus, Rollout
+from domain.plans import Schedule
+from domain.rollouts import ROLLBACK_WINDOW, Rollout
+from domain.statuses import DeviceStatus
+from domain.windows import is_zone
 from storage.connection import Connection, Row
 
 
@@ -38,34 +43,64 @@ async def images_in_use(conn: Connection, repository: str, only: DeviceId | None
     return [Image.parse(row["image"]) for row in rows]
 
 
-async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None = None) -> int:
-    """Rank the devices that this rollout is for, after the members it has; returns how many were added.
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """Who was ranked."""
 
-    Left out: devices that already should run the image, run a `newer` one, belong to another fleet, or are in another
-    active rollout of the same image. What older rollouts gave the others becomes part of their base target, or, while
-    unproven, their `from_image`. Order: recently seen devices before silent ones, then by a hash salted with the rollout.
+    devices: int
+    canaries: tuple[int, ...]
+    """How many of them each stage of the plan names."""
+    zones: tuple[str, ...]
+    """Whose windows they wait for; none where the plan has no windows."""
+
+
+async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None = None) -> Enrolled:
+    """Rank the devices that this rollout is for, after the members it has.
+
+    Left out: devices that already should run the image, run a `newer` one, belong to another fleet, were set aside, or are in
+    another active rollout of the same image. What older rollouts gave the others becomes part of their base target, or, while
+    unproven, their `from_image`. Order: canaries; devices that were seen recently before silent ones; where only so many of a
+    label's value may be on their way, first so many of each, then the next; then by a hash salted with the rollout.
     """
-    await _choose(conn, rollout, newer, only)
+    plan = rollout.plan
+    await _choose(conn, rollout, newer, now, only)
     await _fold_chosen(conn, rollout, now)
-    added = await conn.execute(
+    named = [(uuid, stage) for stage, planned in enumerate(plan.stages) for uuid in planned.canaries]
+    cap = plan.pace.per_label
+    rows = await conn.fetch(
         """
-        insert into members (rollout_id, rank, device_id, repository, from_image)
-        select $1, $2 + row_number() over (
+        with candidates as (
+            select d.id, chosen.from_image, canary.stage, d.labels ->> $6 as lane, chosen.zone,
                    -- Being seen is written down every half minute only, whatever the plan's patience.
-                   order by coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '1 minute'), false) desc,
-                            hashint8extended(d.id, $1), d.id) - 1,
-               d.id, $3, chosen.from_image
-          from chosen
-          join devices d on d.id = chosen.device_id
+                   coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '1 minute'), false) as is_awake,
+                   hashint8extended(d.id, $1) as salted
+              from chosen
+              join devices d on d.id = chosen.device_id
+              left join unnest($8::uuid[], $9::integer[]) as canary (uuid, stage) on canary.uuid = d.uuid
+        ), paired as (
+            select *, case when lane is null then 0
+                           else (row_number() over (partition by lane order by stage, is_awake desc, salted, id) - 1) / $7 end as turn
+              from candidates
+        ), inserted as (
+            insert into members (rollout_id, rank, device_id, repository, from_image, lane, zone)
+            select $1, $2 + row_number() over (order by stage, is_awake desc, turn, salted, id) - 1, id, $3, from_image, lane, zone
+              from paired
+        )
+        select stage, zone, count(*) as devices from paired group by stage, zone
         """,
-        rollout.id, rollout.size, rollout.image.repository, now, rollout.plan.pickup,
+        rollout.id, rollout.size, rollout.image.repository, now, plan.pickup, cap and cap.label, cap.devices if cap else 1,
+        [uuid for uuid, _ in named], [stage for _, stage in named],
     )  # fmt: skip
     await conn.execute("drop table chosen")
-    return int(added.split()[-1])
+    return Enrolled(
+        devices=sum(row["devices"] for row in rows),
+        canaries=tuple(sum(row["devices"] for row in rows if row["stage"] == stage) for stage in range(len(plan.stages))) if named else (),
+        zones=tuple(sorted({row["zone"] for row in rows if row["zone"] is not None})),
+    )
 
 
-async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], only: DeviceId | None) -> None:
-    await conn.execute("create temporary table chosen (device_id bigint primary key, from_image text) on commit drop")
+async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
+    await conn.execute("create temporary table chosen (device_id bigint primary key, from_image text, zone text) on commit drop")
     await conn.execute(
         """
         insert into chosen (device_id)
@@ -78,15 +113,31 @@ async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], on
            and ($3::text is null or d.fleet = $3)
            and (d.fleet is null or d.fleet <> all ($4::text[]))
            and not exists (select from members m where m.device_id = e.device_id and m.rollout_id = $7) -- left it, and stays out
+           and (d.aside is null or d.aside_until <= $8)
          group by e.device_id
         having bool_or(e.image <> $5)
            and not bool_or(e.image = any ($6::text[]))
            and not bool_or(coalesce(r.status in ('enrolling', 'pending', 'in_progress', 'paused'), false))
         """,
         rollout.image.repository, only, rollout.fleet, list(rollout.except_fleets), str(rollout.image), [str(image) for image in newer],
-        rollout.id,
+        rollout.id, now,
     )  # fmt: skip
+    if rollout.plan.schedule.windows:
+        await _place(conn, rollout.plan.schedule)
     await conn.execute("analyze chosen")
+
+
+async def _place(conn: Connection, schedule: Schedule) -> None:
+    """Note whose windows the chosen devices wait for: those of the time zone that a label names, unless every window names its own."""
+    if all(window.zone for window in schedule.windows):
+        await conn.execute("update chosen set zone = ''")
+        return
+    await conn.execute(
+        "update chosen set zone = coalesce(d.labels ->> $1, '') from devices d where d.id = chosen.device_id", schedule.zone_label
+    )
+    named = [row["zone"] for row in await conn.fetch("select distinct zone from chosen")]
+    unknown = [zone for zone in named if not is_zone(zone)]
+    await conn.execute("update chosen set zone = $2 where zone = any ($1)", unknown, schedule.zone)
 
 
 async def _fold_chosen(conn: Connection, rollout: Rollout, now: datetime) -> None:
@@ -94,8 +145,8 @@ async def _fold_chosen(conn: Connection, rollout: Rollout, now: datetime) -> Non
     await conn.execute(
         f"""
         with closing as materialized (
-            select m.device_id, m.repository, m.rollout_id, r.image, exposure(m, r) as steps, is_proven(m, r, $2) as proven,
-                   case when exposure(m, r) = 1 then r.image when exposure(m, r) = 0 then m.from_image end as shown
+            select m.device_id, m.repository, m.rollout_id, r.image, rises(m, r) as steps, is_proven(m, r, $2) as proven,
+                   case when is_offered(m, r) then r.image when not is_taken_back(m, r) then m.from_image end as shown
               from chosen
               join members m on m.device_id = chosen.device_id and m.repository = $1 and m.live
               join rollouts r on r.id = m.rollout_id
@@ -129,25 +180,32 @@ _FOLD = """
 
 
 async def fold(conn: Connection, limit: int, now: datetime, repository: str | None = None) -> int:
-    """Make the result of ended rollouts part of the base target of up to `limit` devices, where no device sees it; returns how many.
+    """Make the result of ended rollouts part of the base target of up to `limit` devices; returns how many.
 
-    What stays: an image that a device shows although it has not proved itself on it, since the rollout was superseded or cancelled.
+    Seen by no device: except that one which slept through a completed rollout for as long as that could be taken back has
+    its image from then on at any time. What stays: a completed rollout until then, unless it is of this repository and so
+    about to be followed by another; and an image that a device shows although it has not proved itself on it, since the
+    rollout was superseded or cancelled.
     """
     folded: int = await conn.fetchval(
         f"""
         with closing as materialized (
-            select m.device_id, m.repository, m.rollout_id, r.image, exposure(m, r) as steps, is_proven(m, r, $2) as proven
+            select m.device_id, m.repository, m.rollout_id, r.image, late.comes_to_have_it or is_proven(m, r, $2) as proven,
+                   rises(m, r) + case when late.comes_to_have_it then 1 else 0 end as steps
               from members m
-              join rollouts r on r.id = m.rollout_id
+              join rollouts r on r.id = m.rollout_id,
+                   lateral (select r.status = 'completed' and $3::text is null and m.rank < r.frontier and m.skipped_at is null
+                                   and not is_offered(m, r) and not is_taken_back(m, r) as comes_to_have_it) as late
              where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
-               and ($3::text is null or r.repository = $3)
-               and case exposure(m, r) when 0 then m.from_image is null when 1 then is_proven(m, r, $2) else true end
+               and ($3::text is null and (r.status <> 'completed' or r.finished_at <= $4) or r.repository = $3)
+               and (late.comes_to_have_it or is_taken_back(m, r)
+                    or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1
                for update of m skip locked
         ), {_FOLD}
         select count(*) from closing
         """,  # noqa: S608 – text of our own
-        limit, now, repository,
+        limit, now, repository, now - ROLLBACK_WINDOW,
     )  # fmt: skip
     return folded
 
@@ -158,7 +216,7 @@ async def taken(conn: Connection, device: DeviceId, now: datetime) -> None:
         """
         with untaken as (
             select m.rollout_id from members m join rollouts r on r.id = m.rollout_id
-             where m.device_id = $1 and m.live and m.taken_at is null and m.rank < r.frontier
+             where m.device_id = $1 and m.live and m.taken_at is null and is_offered(m, r)
              order by m.rollout_id
                for update of m
         )
@@ -174,13 +232,14 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
     """What live rollouts that reached this device mean for its report; their places are locked until the transaction ends."""
     rows = await conn.fetch(
         """
-        select r.id, r.revision, r.repository, r.image, r.health_check_enabled, m.rank < r.frontier as is_exposed,
-               m.outcome, m.reason, m.returned_at is not null as is_back,
+        select r.id, r.revision, r.repository, r.image, r.plan, is_offered(m, r) as is_exposed,
+               r.status in ('in_progress', 'paused') as is_under_way,
+               m.outcome, m.reason, m.retries, m.returned_at is not null as is_back,
                (select array_agg(array[s.app, s.service, s.image]) from services s
                  where s.device_id = m.device_id and s.repository = m.repository) as previous
           from members m
           join rollouts r on r.id = m.rollout_id
-         where m.device_id = $1 and m.live and m.rank < r.reached
+         where m.device_id = $1 and m.live and (is_offered(m, r) or is_taken_back(m, r))
            and r.status not in ('completed', 'rolled_back') -- what these have shown is history, about to be folded
          order by r.id
            for update of m
@@ -205,6 +264,117 @@ async def report(
     )  # fmt: skip
 
 
+async def progressed(conn: Connection, rollout: RolloutId, device: DeviceId, now: datetime) -> None:
+    """The device said something, though nothing conclusive: its step timer begins anew."""
+    await conn.execute(
+        "update members set progress_at = $3, taken_at = coalesce(taken_at, $3) where rollout_id = $1 and device_id = $2",
+        rollout,
+        device,
+        now,
+    )
+
+
+async def withdraw(conn: Connection, rollout: RolloutId, device: DeviceId, now: datetime, retry_at: datetime | None) -> None:
+    """Take the image back from one device, for good or until it is tried again."""
+    await conn.execute(
+        """
+        update members set withdrawn_at = coalesce(withdrawn_at, $3), retry_at = $4, returned_at = null
+         where rollout_id = $1 and device_id = $2
+        """,
+        rollout, device, now, retry_at,
+    )  # fmt: skip
+
+
+async def withdraw_all(conn: Connection, rollout: Rollout, first: int, end: int, now: datetime, only: DeviceId | None = None) -> list[str]:
+    """Take the image back from members with first <= rank < end that were offered it, or from one of them; returns their uuids."""
+    rows = await conn.fetch(
+        """
+        update members set withdrawn_at = $4, retry_at = null
+          from devices d
+         where d.id = members.device_id and rollout_id = $1 and rank >= $2 and rank < $3 and ($5::bigint is null or device_id = $5)
+           and live and skipped_at is null and (withdrawn_at is null or retry_at is not null)
+        returning d.uuid
+        """,
+        rollout.id, first, end, now, only,
+    )  # fmt: skip
+    return [str(row["uuid"]) for row in rows]
+
+
+async def time_out(conn: Connection, rollout: Rollout, now: datetime) -> list[str]:
+    """Take the image back from devices that were silent past the deadline, where the plan tries them again or returns failed ones."""
+    retries = rollout.plan.retries
+    limit = retries.limits.get(Outcome.TIMED_OUT, 0)
+    rows = await conn.fetch(
+        """
+        update members m
+           set outcome = 'timed_out', outcome_at = $2, reason = 'silent past the deadline', withdrawn_at = $2,
+               retry_at = case when m.retries < $3 then $2::timestamptz + $4::interval * 2 ^ m.retries end
+          from rollouts r, devices d
+         where r.id = $1 and m.rollout_id = r.id and d.id = m.device_id and m.rank < r.frontier and m.live and m.withdrawn_at is null
+           and m.outcome is null and m.taken_at is not null and member_status(m, r, $2) = 'timed_out'
+           and ($5 or m.retries < $3)
+        returning d.uuid
+        """,
+        rollout.id, now, limit, retries.backoff, rollout.plan.only_failed_return,
+    )  # fmt: skip
+    return [str(row["uuid"]) for row in rows]
+
+
+async def retry(conn: Connection, rollout: Rollout, now: datetime, *, all_failed: bool = False) -> list[str]:
+    """Offer the image again to those whose time for that has come, or to all that failed; returns their uuids."""
+    rows = await conn.fetch(
+        """
+        update members m
+           set withdrawn_at = null, retry_at = null, retries = m.retries + 1, taken_at = null, progress_at = null,
+               outcome = null, outcome_at = null, returned_at = null, reason = null
+          from rollouts r, devices d
+         where r.id = $1 and m.rollout_id = r.id and d.id = m.device_id and m.rank < r.frontier and m.live and m.skipped_at is null
+           and (m.retry_at <= $2 or $3 and (m.outcome <> 'running' or member_status(m, r, $2) = 'timed_out'))
+        returning d.uuid
+        """,
+        rollout.id, now, all_failed,
+    )  # fmt: skip
+    return [str(row["uuid"]) for row in rows]
+
+
+async def defer_silent(conn: Connection, rollout: Rollout, patient: int, now: datetime) -> None:
+    """Take the offer from devices that were silent when their turn came, lest they wake when somebody else has it."""
+    await conn.execute(
+        """
+        update members m set deferred_at = $3
+          from rollouts r
+         where r.id = $1 and m.rollout_id = r.id and m.rank < $2 and m.live and m.taken_at is null and is_offered(m, r)
+           and not exists (select from devices d where d.id = m.device_id and d.last_seen_at > $3::timestamptz - $4::interval)
+        """,
+        rollout.id, patient, now, rollout.plan.pickup,
+    )  # fmt: skip
+
+
+async def awaken(conn: Connection, rollout: Rollout, room: int, now: datetime) -> None:
+    """Offer the image to devices that were deferred and have been seen since, as far as there is room."""
+    cap = rollout.plan.pace.per_label
+    await conn.execute(
+        """
+        with busy as (
+            select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
+             where m.rollout_id = $1 and m.rank < r.reached and is_on_its_way(m, r, $4)
+             group by lane
+        ), woken as (
+            select m.device_id, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
+              from members m join devices d on d.id = m.device_id
+             where m.rollout_id = $1 and m.live and m.deferred_at < d.last_seen_at
+        ), admitted as (
+            select woken.device_id from woken left join busy on busy.lane = woken.lane
+             where $3::integer is null or woken.lane is null or woken.nth + coalesce(busy.devices, 0) <= $3
+             order by woken.nth limit $2
+        )
+        update members set deferred_at = null from admitted
+         where members.rollout_id = $1 and members.device_id = admitted.device_id
+        """,
+        rollout.id, room, cap and cap.devices, now,
+    )  # fmt: skip
+
+
 async def returned(conn: Connection, rollout: RolloutId, device: DeviceId, is_back: bool, now: datetime) -> None:
     """Whether the device reported its previous image after the rollout took its own back."""
     await conn.execute(
@@ -216,12 +386,17 @@ async def returned(conn: Connection, rollout: RolloutId, device: DeviceId, is_ba
     )  # fmt: skip
 
 
+async def cannot_return(conn: Connection, rollout: RolloutId, device: DeviceId, reason: str) -> None:
+    """The device was told to return, and says that its previous image does not run either."""
+    await conn.execute("update members set reason = $3 where rollout_id = $1 and device_id = $2", rollout, device, reason)
+
+
 async def skip(conn: Connection, device: DeviceId, repository: str, now: datetime) -> int:
     """Take a device out of the rollout of this image; returns how often its version had risen for it, to be kept in its base."""
     steps: int | None = await conn.fetchval(
         """
         with leaving as (
-            select m.rollout_id, exposure(m, r) as steps, r.finished_at is null as is_under_way
+            select m.rollout_id, rises(m, r) as steps, r.finished_at is null as is_under_way
               from members m join rollouts r on r.id = m.rollout_id
              where m.device_id = $1 and m.repository = $2 and m.live
         ), left_out as (
@@ -272,7 +447,8 @@ async def ranked(conn: Connection, rollout: RolloutId, first: int, end: int, at:
 
 
 _MEMBER = """
-    select m.*, d.uuid, member_status(m, r, $1) as status, offered.stage + 1 as batch_number, offered.at as scheduled_at
+    select m.*, d.uuid, member_status(m, r, $1) as status, offered.at as scheduled_at,
+           case when m.rank < r.reached then batch_of(m, r) + 1 end as batch_number
       from members m
       join rollouts r on r.id = m.rollout_id
       join devices d on d.id = m.device_id
@@ -292,6 +468,8 @@ def _member(row: Row) -> Member:
         taken_at=row["taken_at"],
         outcome_at=row["outcome_at"],
         returned_at=row["returned_at"],
+        retries=row["retries"],
+        retry_at=row["retry_at"],
         reason=row["reason"],
     )
 
@@ -303,7 +481,9 @@ def _offer(row: Row) -> Offer:
         repository=row["repository"],
         image=Image.parse(row["image"]),
         is_exposed=row["is_exposed"],
-        health_check_enabled=row["health_check_enabled"],
+        is_under_way=row["is_under_way"],
+        plan=plans.from_document(row["plan"]),
+        retries=row["retries"],
         outcome=row["outcome"] and Outcome(row["outcome"]),
         reason=row["reason"],
         is_back=row["is_back"],

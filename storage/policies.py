@@ -7,37 +7,28 @@ from domain.images import Image
 from domain.policies import Policy, PolicySettings
 from storage.connection import Connection, Row
 
-_FIELDS = tuple(PolicySettings.model_fields)
-_COLUMNS = ", ".join(_FIELDS)
-
 
 async def insert(conn: Connection, settings: PolicySettings, now: datetime) -> Policy:
     """A new policy."""
-    values = settings.model_dump()
-    places = ", ".join(f"${number + 2}" for number in range(len(_FIELDS)))
     row = await conn.fetchrow(
-        f"insert into policies ({_COLUMNS}, created_at, updated_at) values ({places}, $1, $1) returning *",  # noqa: S608 – names of our own
-        now, *(values[field] for field in _FIELDS),
-    )  # fmt: skip
+        "insert into policies (settings, created_at, updated_at) values ($1, $2, $2) returning *", settings.model_dump(mode="json"), now
+    )
     assert row is not None
     return _policy(row)
 
 
 async def update(conn: Connection, policy: PolicyId, settings: PolicySettings, now: datetime) -> Policy:
     """Replace what was decided; rollouts under way keep the plan they started with."""
-    values = settings.model_dump()
-    changes = ", ".join(f"{field} = ${number + 3}" for number, field in enumerate(_FIELDS))
     row = await conn.fetchrow(
-        f"update policies set {changes}, updated_at = $2 where id = $1 returning *",  # noqa: S608 – names of our own
-        policy, now, *(values[field] for field in _FIELDS),
-    )  # fmt: skip
+        "update policies set settings = $2, updated_at = $3 where id = $1 returning *", policy, settings.model_dump(mode="json"), now
+    )
     assert row is not None
     return _policy(row)
 
 
 async def delete(conn: Connection, policy: PolicyId, now: datetime) -> None:
     """Take a policy out of sight; its rollouts keep pointing at it."""
-    await conn.execute("update policies set deleted_at = $2, enabled = false where id = $1", policy, now)
+    await conn.execute("""update policies set deleted_at = $2, settings = settings || '{"enabled": false}' where id = $1""", policy, now)
 
 
 async def locked(conn: Connection, policy: PolicyId) -> Policy | None:
@@ -59,7 +50,10 @@ async def page(conn: Connection, after: PolicyId, limit: int) -> list[Policy]:
 
 async def enabled(conn: Connection) -> list[Policy]:
     """Every policy that may act on a push."""
-    return [_policy(row) for row in await conn.fetch("select * from policies where enabled and deleted_at is null order by id")]
+    return [
+        _policy(row)
+        for row in await conn.fetch("select * from policies where (settings -> 'enabled')::boolean and deleted_at is null order by id")
+    ]
 
 
 async def release(conn: Connection, policy: PolicyId, image: Image, now: datetime) -> tuple[ReleaseId, bool]:
@@ -100,7 +94,7 @@ async def unblock(conn: Connection, policy: PolicyId, image: Image) -> bool:
     """Let a release that was rolled back be rolled out again; tells whether it was blocked."""
     done = await conn.execute(
         """
-        update releases set blocked_at = null, blocked_reason = null
+        update releases set blocked_at = null, blocked_reason = null, blocked_by = null
          where policy_id = $1 and repository = $2 and identity = $3 and blocked_at is not null
         """,
         policy, image.repository, image.release,
@@ -109,5 +103,6 @@ async def unblock(conn: Connection, policy: PolicyId, image: Image) -> bool:
 
 
 def _policy(row: Row) -> Policy:
-    settings = PolicySettings.model_validate({field: row[field] for field in _FIELDS})
-    return Policy(PolicyId(row["id"]), settings, row["created_at"], row["updated_at"], row["deleted_at"])
+    return Policy(
+        PolicyId(row["id"]), PolicySettings.model_validate(row["settings"]), row["created_at"], row["updated_at"], row["deleted_at"]
+    )

@@ -1,15 +1,24 @@
 """Every statement that reads or writes rollouts and their moves."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from domain import plans
 from domain.devices import Device
 from domain.events import EventType
+from domain.health import Outcome
 from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image
 from domain.plans import Plan
 from domain.policies import Scope
-from domain.rollouts import DeviceStatus, Move, PastMove, Progress, Rollout, Status
+from domain.progress import Count
+from domain.rollouts import ROLLBACK_WINDOW, Move, PastMove, Rollout, Zone
+from domain.statuses import DeviceStatus, Status
 from storage.connection import Connection, Row
 
 
@@ -19,36 +28,40 @@ class Moved(Exception):
 
 async def start(conn: Connection, scope: Scope, release: ReleaseId, image: Image, now: datetime, *, by_hand: bool) -> Rollout:
     """A new rollout, whose members are still to be ranked. The database allows one active rollout per policy and image."""
-    plan = scope.policy.settings.plan()
+    plan = scope.policy.settings.plan(by_hand=by_hand)
     row = await conn.fetchrow(
         """
-        insert into rollouts (policy_id, release_id, repository, image, fleet, except_fleets,
-                              shares, delay, soak, pickup, deadline, max_failure_rate, min_outcomes,
-                              health_check_enabled, auto_rollback_enabled, starts_by_itself, by_hand,
+        insert into rollouts (policy_id, release_id, repository, image, fleet, except_fleets, by_hand,
+                              plan, soaks, deadline, step, health_check_enabled,
                               status, stages, stage, size, frontier, reached, revision, created_at, moved_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                'enrolling', '{}', -1, 0, 0, 0, 0, $18, $18)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'enrolling', '{}', -1, 0, 0, 0, 0, $13, $13)
         returning *
         """,
-        scope.policy.id, release, image.repository, str(image), scope.fleet, list(scope.except_fleets),
-        list(plan.shares), plan.delay, plan.soak, plan.pickup, plan.deadline, plan.max_failure_rate, plan.min_outcomes,
-        plan.health_check_enabled, plan.auto_rollback_enabled, plan.starts_by_itself or by_hand, by_hand, now,
+        scope.policy.id, release, image.repository, str(image), scope.fleet, list(scope.except_fleets), by_hand,
+        *_plan_columns(plan), now,
     )  # fmt: skip
     assert row is not None
     return _rollout(row)
 
 
-async def claim(conn: Connection, after: RolloutId) -> Rollout | None:
+def _plan_columns(plan: Plan) -> tuple[object, ...]:
+    """The plan, and what SQL reads of it: plan, soaks, deadline, step, health_check_enabled."""
+    return plans.document(plan), [stage.soak for stage in plan.stages], plan.deadline, plan.step, plan.health_check_enabled
+
+
+async def claim(conn: Connection, after: RolloutId, now: datetime) -> Rollout | None:
     """Lock the next rollout that may move by itself; those that another process is moving are passed over."""
     row = await conn.fetchrow(
         """
         select * from rollouts
-         where status in ('enrolling', 'pending', 'in_progress', 'rolling_back') and id > $1
+         where id > $1
+           and (status in ('enrolling', 'pending', 'in_progress', 'rolling_back') or zones <> '[]' and frontier > 0)
+           and (finished_at is null or finished_at > $2)
          order by id limit 1
            for update skip locked
         """,
-        after,
-    )
+        after, now - ROLLBACK_WINDOW,
+    )  # fmt: skip
     return None if row is None else _rollout(row)
 
 
@@ -106,38 +119,61 @@ async def save(conn: Connection, move: Move, actor: str) -> None:
     done = await conn.execute(
         """
         update rollouts
-           set status = $3, stages = $4, stage = $5, size = $6, frontier = $7, reached = $8, revision = $9,
-               frontier_at = $10, settled_at = $11, failures_accepted_at = $12, reason = $13,
-               moved_at = $14, started_at = $15, finished_at = $16
+           set status = $3, stages = $4, canaries = $5, ends = $6, stage = $7, size = $8, frontier = $9, reached = $10, zones = $11,
+               revision = $12, frontier_at = $13, paced_at = $14, settled_at = $15, promoted = $16, approved_by = $17,
+               failures_accepted_at = $18, reason = $19, moved_at = $20, started_at = $21, finished_at = $22,
+               plan = $23, soaks = $24, deadline = $25, step = $26, health_check_enabled = $27
          where id = $1 and revision = $2
         """,
-        new.id, move.before.revision, new.status, list(new.stages), new.stage, new.size, new.frontier, new.reached, new.revision,
-        new.frontier_at, new.settled_at, new.failures_accepted_at, new.reason, new.moved_at, new.started_at, new.finished_at,
+        new.id, move.before.revision, new.status, list(new.stages), list(new.canaries), list(new.ends), new.stage, new.size,
+        new.frontier, new.reached, _zones().dump_python(new.zones, mode="json"), new.revision, new.frontier_at, new.paced_at,
+        new.settled_at, new.promoted, list(new.approved_by), new.failures_accepted_at, new.reason, new.moved_at, new.started_at,
+        new.finished_at, *_plan_columns(new.plan),
     )  # fmt: skip
     if done != "UPDATE 1":
         raise Moved(f"rollout {new.id} moved on since it was read")
     await conn.execute(
         """
-        insert into moves (rollout_id, revision, at, event, actor, reason, status, stage, frontier)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        insert into moves (rollout_id, revision, at, event, actor, reason, status, stage, frontier, changes)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         """,
-        new.id, new.revision, new.moved_at, move.event, actor, new.reason, new.status, new.stage, new.frontier,
+        new.id, new.revision, new.moved_at, move.event, actor, new.reason, new.status, new.stage, new.frontier, changes(move),
     )  # fmt: skip
 
 
-async def grow(conn: Connection, rollout: RolloutId, by: int) -> None:
-    """Members joined at the end."""
-    await conn.execute("update rollouts set size = size + $2 where id = $1", rollout, by)
+def changes(move: Move) -> dict[str, Any]:
+    """What a move made of each field that it changed, as JSON keeps it."""
+    changed = [field.name for field in fields(Rollout) if getattr(move.before, field.name) != getattr(move.result, field.name)]
+    kept: dict[str, Any] = _rollouts().dump_python(move.result, mode="json", include=set(changed))
+    return kept
 
 
-async def block_release(conn: Connection, rollout: Rollout) -> None:
+def folded(first: Rollout, history: Sequence[dict[str, Any]]) -> Rollout:
+    """The rollout that a history of changes, first to last, makes of what it was when it was created."""
+    known: dict[str, Any] = _rollouts().dump_python(first, mode="json")
+    for changed in history:
+        known |= changed
+    return _rollouts().validate_python(known)
+
+
+@cache
+def _rollouts() -> TypeAdapter[Rollout]:
+    return TypeAdapter(Rollout)
+
+
+@cache
+def _zones() -> TypeAdapter[tuple[Zone, ...]]:
+    return TypeAdapter(tuple[Zone, ...])
+
+
+async def block_release(conn: Connection, rollout: Rollout, actor: str) -> None:
     """Keep the release of a rollout that is rolled back from being started again by the next webhook."""
     await conn.execute(
         """
-        update releases set blocked_at = $2, blocked_reason = $3
+        update releases set blocked_at = $2, blocked_reason = $3, blocked_by = $4
          where id = (select release_id from rollouts where id = $1)
         """,
-        rollout.id, rollout.moved_at, rollout.reason or "rolled back",
+        rollout.id, rollout.moved_at, rollout.reason or "rolled back", actor,
     )  # fmt: skip
 
 
@@ -156,23 +192,72 @@ async def counts(conn: Connection, rollout: RolloutId, now: datetime) -> dict[De
     return {DeviceStatus(row["status"]): row["devices"] for row in rows}
 
 
-async def progress(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
-    """What the engine goes by: the members that were offered the image and not handed to a newer rollout."""
+async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Count]:
+    """What the engine goes by: the members that were offered the image and not handed to a newer rollout, alike ones counted together."""
+    patient = await frontier_at(conn, rollout, now - rollout.plan.pickup)
+    silent = {zone.name: _silent_below(zone, patient, now, rollout.plan) for zone in rollout.zones}
     rows = await conn.fetch(
         """
-        select member_status(m, r, $2) as status, count(*) as devices,
-               count(*) filter (where case m.outcome when 'failed' then m.outcome_at else silent_until(m, r) end
-                                      <= r.failures_accepted_at) as before_resuming
+        select member_status(m, r, $2) as status, m.outcome, m.rank >= $3 as in_batch,
+               m.taken_at is null and (m.deferred_at is not null or m.rank < coalesce(zones.silent_below, $4)) as is_silent,
+               coalesce(case when m.outcome <> 'running' then m.outcome_at else silent_until(m, r) end <= r.failures_accepted_at, false)
+                   as is_accepted,
+               count(*) as devices
           from members m
           join rollouts r on r.id = m.rollout_id
+          left join unnest($5::text[], $6::integer[]) as zones (name, silent_below) on zones.name = m.zone
          where m.rollout_id = $1 and (m.live or m.skipped_at is not null) and m.rank < r.reached
-         group by 1
+         group by 1, 2, 3, 4, 5
         """,
-        rollout.id, now,
+        rollout.id, now, rollout.ends[-1] if rollout.ends else 0, patient, list(silent), list(silent.values()),
     )  # fmt: skip
-    counts = {DeviceStatus(row["status"]): row["devices"] for row in rows}
-    accepted = sum(row["before_resuming"] for row in rows if row["status"] in (DeviceStatus.FAILED, DeviceStatus.TIMED_OUT))
-    return Progress.of(counts, rollout.plan, accepted)
+    return [_count(row) for row in rows]
+
+
+def _count(row: Row) -> Count:
+    outcome = row["outcome"] and Outcome(row["outcome"])
+    return Count(DeviceStatus(row["status"]), outcome, row["devices"], row["in_batch"], row["is_silent"], row["is_accepted"])
+
+
+async def frontier_at(conn: Connection, rollout: Rollout, at: datetime) -> int:
+    """How far the frontier was: whoever is below it and has not polled since is silent."""
+    frontier: int | None = await conn.fetchval(
+        "select frontier from moves where rollout_id = $1 and at <= $2 order by revision desc limit 1", rollout.id, at
+    )
+    return frontier or 0
+
+
+def _silent_below(zone: Zone, patient: int, now: datetime, plan: Plan) -> int:
+    """The rank below which those of a zone are silent: it had its window, or has had it open for long enough."""
+    if not zone.is_open:
+        return zone.frontier
+    return min(zone.frontier, patient) if zone.since + plan.pickup <= now else 0
+
+
+async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) -> int | None:
+    """The first rank that a cap on a label does not let in, of those above `lowest`; None where the plan has no such cap.
+
+    On their way are those who may be down at any moment: offered it and not proven, to be offered it again, or going back.
+    """
+    if (cap := rollout.plan.pace.per_label) is None:
+        return None
+    rank: int | None = await conn.fetchval(
+        """
+        with busy as (
+            select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
+             where m.rollout_id = $1 and m.lane is not null and m.rank < r.reached and is_on_its_way(m, r, $3)
+             group by lane
+        ), next as (
+            select m.rank, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
+              from (select m.* from members m join rollouts r on r.id = m.rollout_id
+                     where m.rollout_id = $1 and m.rank >= $2 and m.live and m.lane is not null and not is_offered(m, r)
+                     order by m.rank limit 10000) as m  -- more are not let in at once
+        )
+        select min(next.rank) from next left join busy using (lane) where next.nth + coalesce(busy.devices, 0) > $4
+        """,
+        rollout.id, lowest, now, cap.devices,
+    )  # fmt: skip
+    return rank if rank is not None else lowest + 10_000
 
 
 async def latest_of(conn: Connection, release: ReleaseId) -> Rollout | None:
@@ -220,36 +305,21 @@ def _past(row: Row) -> PastMove:
     )
 
 
+_AS_THEY_ARE = (
+    "fleet", "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "paced_at", "settled_at", "promoted",
+    "failures_accepted_at", "reason", "created_at", "moved_at", "started_at", "finished_at",
+)  # fmt: skip
+_TUPLES = ("except_fleets", "stages", "canaries", "ends", "approved_by")
+
+
 def _rollout(row: Row) -> Rollout:
+    plain: dict[str, Any] = {name: row[name] for name in _AS_THEY_ARE} | {name: tuple(row[name]) for name in _TUPLES}
     return Rollout(
         id=RolloutId(row["id"]),
         policy_id=PolicyId(row["policy_id"]),
         image=Image.parse(row["image"]),
-        plan=_plan(row),
-        fleet=row["fleet"],
-        except_fleets=tuple(row["except_fleets"]),
+        plan=plans.from_document(row["plan"]),
         status=Status(row["status"]),
-        stages=tuple(row["stages"]),
-        **{
-            name: row[name]
-            for name in (
-                "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "settled_at", "failures_accepted_at",
-                "reason", "created_at", "moved_at", "started_at", "finished_at",
-            )
-        },
-    )  # fmt: skip
-
-
-def _plan(row: Row) -> Plan:
-    return Plan(
-        shares=tuple(row["shares"]),
-        delay=row["delay"],
-        soak=row["soak"],
-        pickup=row["pickup"],
-        deadline=row["deadline"],
-        max_failure_rate=row["max_failure_rate"],
-        min_outcomes=row["min_outcomes"],
-        health_check_enabled=row["health_check_enabled"],
-        auto_rollback_enabled=row["auto_rollback_enabled"],
-        starts_by_itself=row["starts_by_itself"],
+        zones=_zones().validate_python(row["zones"]),
+        **plain,
     )

@@ -11,7 +11,14 @@ CREATE TABLE public.members (
     reason text,
     returned_at timestamp with time zone,
     skipped_at timestamp with time zone,
-    CONSTRAINT members_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'failed'::text])))
+    zone text,
+    lane text,
+    progress_at timestamp with time zone,
+    withdrawn_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    retries integer DEFAULT 0 NOT NULL,
+    deferred_at timestamp with time zone,
+    CONSTRAINT members_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'failed'::text, 'unhealthy'::text, 'refused'::text, 'timed_out'::text])))
 );
 
 CREATE TABLE public.rollouts (
@@ -22,16 +29,8 @@ CREATE TABLE public.rollouts (
     image text NOT NULL,
     fleet text,
     except_fleets text[] NOT NULL,
-    shares integer[] NOT NULL,
-    delay interval NOT NULL,
-    soak interval NOT NULL,
-    pickup interval NOT NULL,
     deadline interval NOT NULL,
-    max_failure_rate double precision NOT NULL,
-    min_outcomes integer NOT NULL,
     health_check_enabled boolean NOT NULL,
-    auto_rollback_enabled boolean NOT NULL,
-    starts_by_itself boolean NOT NULL,
     by_hand boolean NOT NULL,
     status text NOT NULL,
     stages integer[] NOT NULL,
@@ -48,20 +47,24 @@ CREATE TABLE public.rollouts (
     moved_at timestamp with time zone NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    plan jsonb NOT NULL,
+    soaks interval[] NOT NULL,
+    step interval,
+    canaries integer[] DEFAULT '{}'::integer[] NOT NULL,
+    ends integer[] DEFAULT '{}'::integer[] NOT NULL,
+    zones jsonb DEFAULT '[]'::jsonb NOT NULL,
+    paced_at timestamp with time zone,
+    promoted integer DEFAULT '-1'::integer NOT NULL,
+    approved_by text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT rollouts_check CHECK (((frontier >= 0) AND (frontier <= reached))),
     CONSTRAINT rollouts_check1 CHECK (((reached >= 0) AND (reached <= size))),
     CONSTRAINT rollouts_status_check CHECK ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'paused'::text, 'rolling_back'::text, 'completed'::text, 'rolled_back'::text, 'cancelled'::text, 'superseded'::text])))
 );
 
-CREATE FUNCTION public.exposure(m public.members, r public.rollouts) RETURNS integer
+CREATE FUNCTION public.batch_of(m public.members, r public.rollouts) RETURNS integer
     LANGUAGE sql STABLE
     AS $$
-    select case
-        when m.skipped_at is not null then 0
-        when m.rank < r.frontier then 1
-        when m.rank < r.reached then 2
-        else 0
-    end
+    select width_bucket(m.rank, r.ends)
 $$;
 
 CREATE TABLE public.moves (
@@ -73,21 +76,58 @@ CREATE TABLE public.moves (
     reason text,
     status text NOT NULL,
     stage integer NOT NULL,
-    frontier integer NOT NULL
+    frontier integer NOT NULL,
+    changes jsonb
 );
 
 CREATE FUNCTION public.first_offer(m public.members) RETURNS SETOF public.moves
     LANGUAGE sql STABLE ROWS 1
     AS $$
     select * from moves
-     where moves.rollout_id = m.rollout_id and moves.event = 'image.batch_started' and moves.frontier > m.rank
+     where moves.rollout_id = m.rollout_id and moves.frontier > m.rank
      order by moves.revision limit 1
+$$;
+
+CREATE FUNCTION public.is_let_in(rank integer, zone text, zones jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select exists (select from jsonb_to_recordset(zones) as z (name text, is_open boolean, frontier integer)
+                    where z.name = is_let_in.zone and z.is_open and is_let_in.rank < z.frontier)
+$$;
+
+CREATE FUNCTION public.is_offered(m public.members, r public.rollouts) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select m.rank < r.frontier and m.skipped_at is null and m.withdrawn_at is null and m.deferred_at is null
+       and (m.zone is null or m.taken_at is not null or is_let_in(m.rank, m.zone, r.zones))
+$$;
+
+CREATE FUNCTION public.is_on_its_way(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select case member_status(m, r, at)
+        when 'rolling_back' then coalesce(m.withdrawn_at, r.frontier_at) + r.deadline > at
+        when 'updated' then r.health_check_enabled
+        else member_status(m, r, at) in ('scheduled', 'updating', 'retrying')
+    end
 $$;
 
 CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-    select exposure(m, r) = 1 and (r.status = 'completed' or coalesce(m.outcome = 'running' and m.outcome_at + r.soak <= at, false))
+    select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at))
+$$;
+
+CREATE FUNCTION public.is_soaked(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce(m.outcome = 'running' and m.outcome_at + r.soaks[batch_of(m, r) + 1] <= at, false)
+$$;
+
+CREATE FUNCTION public.is_taken_back(m public.members, r public.rollouts) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select m.skipped_at is null and (m.withdrawn_at is not null or m.rank >= r.frontier and m.rank < r.reached)
 $$;
 
 CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at timestamp with time zone) RETURNS text
@@ -96,21 +136,34 @@ CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at tim
     select case
         when m.skipped_at is not null then 'skipped'
         when m.rank >= r.reached then 'pending'
-        when m.rank >= r.frontier and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
-        when m.rank >= r.frontier then 'rolling_back'
-        when m.outcome = 'failed' then 'failed'
-        when m.outcome = 'running' and r.health_check_enabled and m.outcome_at + r.soak <= least(at, r.finished_at) then 'healthy'
+        when m.retry_at is not null and m.rank < r.frontier and r.finished_at is null then 'retrying'
+        when is_taken_back(m, r) and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
+        when is_taken_back(m, r) then 'rolling_back'
+        when m.outcome <> 'running' then m.outcome
+        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) then 'healthy'
         when m.outcome = 'running' then 'updated'
-        when m.taken_at is null then 'scheduled'
+        when m.taken_at is null and is_offered(m, r) then 'scheduled'
+        when m.taken_at is null then 'deferred'
         when silent_until(m, r) <= least(at, r.finished_at) then 'timed_out'
         else 'updating'
+    end
+$$;
+
+CREATE FUNCTION public.rises(m public.members, r public.rollouts) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+    select case
+        when m.skipped_at is not null then 0
+        when is_offered(m, r) then 2 * m.retries + 1
+        when is_taken_back(m, r) then 2 * m.retries + 2
+        else 2 * m.retries
     end
 $$;
 
 CREATE FUNCTION public.silent_until(m public.members, r public.rollouts) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $$
-    select coalesce(m.outcome_at, m.taken_at) + r.deadline
+    select least(coalesce(m.outcome_at, m.taken_at) + r.deadline, greatest(m.progress_at, m.outcome_at, m.taken_at) + r.step)
 $$;
 
 CREATE TABLE public.current_states (
@@ -130,7 +183,14 @@ CREATE TABLE public.devices (
     key_hash bytea NOT NULL,
     sends_version boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    last_seen_at timestamp with time zone
+    last_seen_at timestamp with time zone,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    aside text,
+    aside_until timestamp with time zone,
+    aside_at timestamp with time zone,
+    aside_by text,
+    aside_reason text,
+    CONSTRAINT devices_aside_check CHECK ((aside = ANY (ARRAY['pinned'::text, 'held'::text, 'quarantined'::text])))
 );
 
 CREATE VIEW public.device_rollout_status AS
@@ -138,7 +198,10 @@ CREATE VIEW public.device_rollout_status AS
     d.uuid AS device_uuid,
     m.device_id,
     m.rank,
-    (offered.stage + 1) AS batch_number,
+        CASE
+            WHEN (m.rank < r.reached) THEN (public.batch_of(m.*, r.*) + 1)
+            ELSE NULL::integer
+        END AS batch_number,
     public.member_status(m.*, r.*, now()) AS status,
     offered.at AS scheduled_at,
     m.taken_at,
@@ -148,7 +211,7 @@ CREATE VIEW public.device_rollout_status AS
    FROM (((public.members m
      JOIN public.rollouts r ON ((r.id = m.rollout_id)))
      JOIN public.devices d ON ((d.id = m.device_id)))
-     LEFT JOIN LATERAL public.first_offer(m.*) offered(rollout_id, revision, at, event, actor, reason, status, stage, frontier) ON (true));
+     LEFT JOIN LATERAL public.first_offer(m.*) offered(rollout_id, revision, at, event, actor, reason, status, stage, frontier, changes) ON (true));
 
 CREATE TABLE public.services (
     device_id bigint NOT NULL,
@@ -166,8 +229,8 @@ CREATE VIEW public.effective_services AS
     s.image AS base_image,
     r.id AS rollout_id,
         CASE
-            WHEN (m.rank < r.frontier) THEN r.image
-            WHEN (m.rank < r.reached) THEN s.image
+            WHEN public.is_offered(m.*, r.*) THEN r.image
+            WHEN public.is_taken_back(m.*, r.*) THEN s.image
             ELSE COALESCE(m.from_image, s.image)
         END AS image
    FROM ((public.services s
@@ -187,7 +250,7 @@ CREATE VIEW public.device_target_state AS
     t.device_id,
     t.apps,
     t.config,
-    (t.version + COALESCE(( SELECT sum(public.exposure(m.*, r.*)) AS sum
+    (t.version + COALESCE(( SELECT sum(public.rises(m.*, r.*)) AS sum
            FROM (public.members m
              JOIN public.rollouts r ON ((r.id = m.rollout_id)))
           WHERE ((m.device_id = t.device_id) AND m.live)), (0)::bigint)) AS version,
@@ -197,7 +260,7 @@ CREATE VIEW public.device_target_state AS
     (EXISTS ( SELECT
            FROM (public.members m
              JOIN public.rollouts r ON ((r.id = m.rollout_id)))
-          WHERE ((m.device_id = t.device_id) AND m.live AND (m.taken_at IS NULL) AND (m.rank < r.frontier)))) AS has_untaken_offer
+          WHERE ((m.device_id = t.device_id) AND m.live AND (m.taken_at IS NULL) AND public.is_offered(m.*, r.*)))) AS has_untaken_offer
    FROM (public.targets t
      JOIN public.devices d ON ((d.id = t.device_id)));
 
@@ -232,30 +295,10 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
 
 CREATE TABLE public.policies (
     id bigint NOT NULL,
-    image_pattern text NOT NULL,
-    update_strategy text NOT NULL,
-    fleet text,
-    staged_batches integer NOT NULL,
-    batch_delay_minutes double precision NOT NULL,
-    health_check_enabled boolean NOT NULL,
-    soak_minutes double precision NOT NULL,
-    pickup_minutes double precision NOT NULL,
-    deadline_minutes double precision NOT NULL,
-    auto_rollback_enabled boolean NOT NULL,
-    max_failure_rate double precision NOT NULL,
-    min_outcomes integer NOT NULL,
-    enabled boolean NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     deleted_at timestamp with time zone,
-    CONSTRAINT policies_batch_delay_minutes_check CHECK ((batch_delay_minutes >= (0)::double precision)),
-    CONSTRAINT policies_deadline_minutes_check CHECK ((deadline_minutes > (0)::double precision)),
-    CONSTRAINT policies_max_failure_rate_check CHECK (((max_failure_rate >= (0)::double precision) AND (max_failure_rate <= (1)::double precision))),
-    CONSTRAINT policies_min_outcomes_check CHECK ((min_outcomes >= 1)),
-    CONSTRAINT policies_pickup_minutes_check CHECK ((pickup_minutes >= (0)::double precision)),
-    CONSTRAINT policies_soak_minutes_check CHECK ((soak_minutes >= (0)::double precision)),
-    CONSTRAINT policies_staged_batches_check CHECK (((staged_batches >= 1) AND (staged_batches <= 100))),
-    CONSTRAINT policies_update_strategy_check CHECK ((update_strategy = ANY (ARRAY['auto'::text, 'staged'::text, 'manual'::text])))
+    settings jsonb NOT NULL
 );
 
 ALTER TABLE public.policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -290,7 +333,8 @@ CREATE TABLE public.releases (
     identity text NOT NULL,
     first_seen_at timestamp with time zone NOT NULL,
     blocked_at timestamp with time zone,
-    blocked_reason text
+    blocked_reason text,
+    blocked_by text
 );
 
 ALTER TABLE public.releases ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -381,6 +425,8 @@ CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, se
 
 CREATE INDEX members_to_fold ON public.members USING btree (rollout_id, rank) WHERE live;
 
+CREATE INDEX members_to_retry ON public.members USING btree (retry_at) WHERE ((retry_at IS NOT NULL) AND live);
+
 CREATE UNIQUE INDEX one_active_rollout ON public.rollouts USING btree (policy_id, repository) WHERE (status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'paused'::text]));
 
 CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (device_id, repository) WHERE live;
@@ -389,7 +435,7 @@ CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_
 
 CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 
-CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE (status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text]));
+CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text])) OR ((zones <> '[]'::jsonb) AND (frontier > 0)));
 
 CREATE INDEX services_by_image ON public.services USING btree (repository, image, device_id);
 

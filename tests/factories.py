@@ -69,7 +69,7 @@ async def everybody_returns(db: Database, rollout: RolloutId) -> None:
         for row in await conn.fetch(
             """
             select device_id from members m join rollouts r on r.id = m.rollout_id
-             where r.id = $1 and rank >= frontier and rank < reached and live
+             where r.id = $1 and is_taken_back(m, r) and live
             """,
             rollout,
         ):
@@ -79,7 +79,10 @@ async def everybody_returns(db: Database, rollout: RolloutId) -> None:
 async def offered(conn: Connection, rollout: RolloutId) -> list[DeviceId]:
     """The devices that are offered the image now, in the order of their ranks."""
     rows = await conn.fetch(
-        "select device_id from members m join rollouts r on r.id = m.rollout_id where r.id = $1 and rank < frontier and live order by rank",
+        """
+        select device_id from members m join rollouts r on r.id = m.rollout_id
+         where r.id = $1 and is_offered(m, r) and live order by rank
+        """,
         rollout,
     )
     return [row["device_id"] for row in rows]

@@ -469,7 +469,7 @@ SHOWN: list[tuple[dict[str, Any], str, str]] = [
     ({"error": {"type": "StartFailure"}, "status": "created"}, "FAILED", "FAILED"),
     ({"serviceStatus": "error"}, "FAILED", "FAILED"),
     # Health
-    ({"health": "unhealthy"}, "UPDATED", "FAILED"),
+    ({"health": "unhealthy"}, "UPDATED", "UNHEALTHY"),
     ({"health": "starting"}, "UPDATED", "UPDATING"),
     ({"health": "unknown"}, "UPDATED", "UPDATED"),
 ]

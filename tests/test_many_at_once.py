@@ -20,7 +20,8 @@ from domain.errors import Refused
 from domain.events import Cursor
 from domain.ids import PolicyId, RolloutId
 from domain.images import Image, Push
-from domain.rollouts import Request, Status
+from domain.requests import Request
+from domain.statuses import Status
 from domain.targets import Target
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile

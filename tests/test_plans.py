@@ -2,7 +2,12 @@
 
 import pytest
 
-from domain.plans import shares, stages
+from domain.plans import Stage, shares, sizes
+from domain.policies import settings
+
+
+def _staged(batches: int) -> tuple[Stage, ...]:
+    return settings({"image_pattern": "nginx", "update_strategy": "staged", "staged_batches": batches}).plan().stages
 
 
 @pytest.mark.parametrize(
@@ -39,13 +44,13 @@ def test_a_tenth_goes_first_and_the_rest_in_even_steps(batches: int, percents: t
     ],
 )
 def test_three_batches_are_a_tenth_half_and_all(size: int, expected: tuple[int, ...]) -> None:
-    assert stages(shares(3), size) == expected
+    assert sizes(_staged(3), size) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 50, 99, 1000])
 def test_no_batch_is_empty_and_the_last_is_everybody(size: int) -> None:
     for batches in range(1, 101):
-        counts = stages(shares(batches), size)
+        counts = sizes(_staged(batches), size)
         assert counts[-1] == size
         assert all(before < after for before, after in zip((0, *counts), counts, strict=False))
         assert len(counts) <= batches

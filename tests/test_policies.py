@@ -46,7 +46,7 @@ def test_a_policy_for_another_image_governs_nobody() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("update_strategy", "scheduled", "not available yet"),
+        ("update_strategy", "scheduled", "update_strategy: scheduled needs a schedule"),
         ("update_strategy", "yolo", "update_strategy"),
         ("image_pattern", "", "image_pattern"),
         ("image_pattern", "ngi nx", "image_pattern"),
@@ -72,11 +72,11 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_without_health_checks_there_is_no_soak() -> None:
-    assert not _policy(1, health_check_enabled=False, soak_minutes=10).settings.plan().soak
-    assert _policy(1, soak_minutes=0.5).settings.plan().soak.total_seconds() == 30
+    assert not _policy(1, health_check_enabled=False, soak_minutes=10).settings.plan().stages[0].soak
+    assert _policy(1, soak_minutes=0.5).settings.plan().stages[0].soak.total_seconds() == 30
 
 
 def test_auto_is_one_batch_and_manual_waits() -> None:
-    assert _policy(1, update_strategy="auto").settings.plan().shares == (100,)
+    assert [stage.share for stage in _policy(1, update_strategy="auto").settings.plan().stages] == [100]
     manual = _policy(1, update_strategy="manual").settings.plan()
-    assert (manual.shares, manual.starts_by_itself) == ((10, 50, 100), False)
+    assert ([stage.share for stage in manual.stages], manual.starts_by_itself) == ([10, 50, 100], False)

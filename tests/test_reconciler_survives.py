@@ -12,7 +12,7 @@ import pytest
 from domain.events import EventType
 from domain.health import Outcome
 from domain.ids import RolloutId
-from domain.rollouts import Status
+from domain.statuses import Status
 from monitor.reconciler import reconcile
 from resolvers.context import Context
 from storage import rollouts
@@ -183,7 +183,8 @@ async def test_the_history_alone_tells_what_the_row_says(operator: Context) -> N
 
 async def test_a_move_decided_on_a_rollout_that_moved_on_is_refused_and_writes_nothing(operator: Context) -> None:
     from domain.actors import ENGINE
-    from domain.rollouts import Request, ask
+    from domain.requests import Request
+    from domain.rollouts import ask
     from resolvers import moves
 
     await crowd(operator.db, 3)

@@ -7,7 +7,8 @@ from domain.events import Cursor, EventType
 from domain.health import Outcome
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.images import Image, Push
-from domain.rollouts import DeviceStatus, Request, Status
+from domain.requests import Request
+from domain.statuses import DeviceStatus, Status
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import devices, events, images, policies, rollouts
@@ -379,9 +380,11 @@ async def test_a_fleet_of_twenty_thousand_is_ranked_at_once(operator: Context) -
     assert tuple(ranks) == (0, 19_999, 20_000)
 
 
-async def test_after_tidying_nothing_is_left_to_tidy_and_versions_have_risen_once(operator: Context) -> None:
+async def test_a_month_after_the_end_it_is_tidied_and_versions_have_risen_once(operator: Context, clock: MovableClock) -> None:
     rollout = await a_rollout(operator, 10)
     await finished(operator.db, rollout.id)
+    assert await tidy(operator.db) == 0, "until then it can be taken back"
+    clock.advance(days=30)
     assert await tidy(operator.db) == 10
     assert await tidy(operator.db) == 0
     async with operator.db.reading() as conn:

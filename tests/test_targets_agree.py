@@ -8,14 +8,15 @@ import pytest
 from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
-from domain.rollouts import Request
+from domain.requests import Request
+from domain.rollouts import Rollout
 from domain.targets import Membership, effective_image, effective_version
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import rollouts as use
 from resolvers.context import Context
 from storage import members, rollouts, targets
-from storage.connection import Connection
+from storage.connection import Connection, Row
 from storage.database import Database
 from tests.clock import MovableClock
 from tests.factories import a_policy, everybody_says, offered, push
@@ -56,8 +57,16 @@ async def _memberships(conn: Connection) -> dict[DeviceId, list[Membership]]:
     for row in await conn.fetch("select * from members where live"):
         rollout = await rollouts.one(conn, RolloutId(row["rollout_id"]))
         assert rollout is not None
-        places[row["device_id"]].append(Membership(rollout, row["rank"], row["from_image"] and Image.parse(row["from_image"])))
+        places[row["device_id"]].append(_membership(rollout, row))
     return places
+
+
+def _membership(rollout: Rollout, row: Row) -> Membership:
+    return Membership(
+        rollout, row["rank"], row["from_image"] and Image.parse(row["from_image"]), row["zone"],
+        is_taken=row["taken_at"] is not None, is_withdrawn=row["withdrawn_at"] is not None, is_deferred=row["deferred_at"] is not None,
+        retries=row["retries"],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -13,7 +13,7 @@ from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from domain.rollouts import DeviceStatus, Status
+from domain.statuses import DeviceStatus, Status
 
 _COUNTS = " ".join(f"{status.value}: {to_camel(status.value)}" for status in DeviceStatus)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from domain.actors import Actor
 from domain.ids import RolloutId
 from domain.images import Image, Push
-from domain.rollouts import Request
+from domain.requests import Request
 from monitor.reconciler import reconcile
 from resolvers import images, policies, rollouts
 from resolvers.context import Context

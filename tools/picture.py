@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from domain.rollouts import DeviceStatus, Status
+from domain.statuses import DeviceStatus, Status
 from tools.api import Batch, Progress
 from tools.fleet import Fleet
 from tools.words import COUNTED, Tale, counts, where

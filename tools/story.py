@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 from rich.logging import RichHandler
 
-from domain.rollouts import Status
+from domain.statuses import Status
 from server.embedded import EmbeddedPostgresError
 from server.process import database_url
 from server.settings import BadSetting, Settings

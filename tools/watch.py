@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
-from domain.rollouts import Status
+from domain.statuses import Status
 from tools.api import Api
 from tools.fleet import Fleet
 from tools.picture import Picture

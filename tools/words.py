@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.events import EventType
-from domain.rollouts import DeviceStatus
+from domain.statuses import DeviceStatus
 from tools.api import Event, Progress
 
 LAST = frozenset({EventType.ROLLOUT_COMPLETED, EventType.ROLLOUT_CANCELLED, EventType.ROLLOUT_SUPERSEDED, EventType.ROLLOUT_ROLLED_BACK})

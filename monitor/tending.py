@@ -1,0 +1,41 @@
+"""What becomes of single devices by the passing of time: some are tried again, some lose their turn and get it back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.events import EventType
+from domain.health import Outcome
+from domain.progress import Progress
+from domain.rollouts import Rollout
+from resolvers import progress
+from storage import events, members, rollouts
+from storage.connection import Connection
+
+
+async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
+    """See to the devices of a rollout on its way, where its plan asks for that; returns what they have shown after it."""
+    plan = rollout.plan
+    if Outcome.TIMED_OUT in plan.retries.limits or plan.only_failed_return:
+        await _tell(conn, rollout, EventType.DEVICE_WITHDRAWN, await members.time_out(conn, rollout, now), now)
+    if plan.retries.limits:
+        await _tell(conn, rollout, EventType.DEVICE_SCHEDULED, await members.retry(conn, rollout, now), now)
+    found = await progress.count(conn, rollout, now)
+    if found.silent and (plan.pace.in_flight or plan.pace.per_label):
+        await _take_turns(conn, rollout, found, now)
+        return await progress.count(conn, rollout, now)
+    return found
+
+
+async def _take_turns(conn: Connection, rollout: Rollout, found: Progress, now: datetime) -> None:
+    """Where only so many may be on their way, a device that slept through its turn gets it back when it wakes and there is room."""
+    patient = await rollouts.frontier_at(conn, rollout, now - rollout.plan.pickup)
+    await members.defer_silent(conn, rollout, patient, now)
+    most = rollout.plan.pace.in_flight
+    room = rollout.size if most is None else most - found.in_flight
+    if room > 0:
+        await members.awaken(conn, rollout, room, now)
+
+
+async def _tell(conn: Connection, rollout: Rollout, event: EventType, devices: Sequence[str], now: datetime) -> None:
+    for device in devices:
+        await events.record(conn, event, now, rollout=rollout.id, revision=rollout.revision, device=device, image=str(rollout.image))

@@ -1,0 +1,171 @@
+"""The parts of a policy that are more than one value, as they are read and, with the same fields, as they are written."""
+
+from datetime import datetime
+
+import strawberry
+
+from schema.enums import Counts
+
+
+@strawberry.type(description="A limit of its own for a kind of failure; null: only the limit for all kinds holds.")
+class KindRates:
+    failed: float | None = strawberry.field(
+        description="Could not pull or start it, or the container stopped; failed / (running + failed), 0 to 1."
+    )
+    unhealthy: float | None = strawberry.field(description="Runs it, and it does not work.")
+    refused: float | None = strawberry.field(description="Will not take it.")
+    timed_out: float | None = strawberry.field(description="Took it and stayed silent past the deadline.")
+
+
+@strawberry.input(description="A limit of its own for a kind of failure; null: only the limit for all kinds holds.")
+class KindRatesInput:
+    failed: float | None = strawberry.field(
+        description="Could not pull or start it, or the container stopped; failed / (running + failed), 0 to 1.", default=None
+    )
+    unhealthy: float | None = strawberry.field(description="Runs it, and it does not work.", default=None)
+    refused: float | None = strawberry.field(description="Will not take it.", default=None)
+    timed_out: float | None = strawberry.field(description="Took it and stayed silent past the deadline.", default=None)
+
+
+@strawberry.type(description="One batch: sharePercent, devices or canaries. What is null is as the policy says.")
+class Stage:
+    share_percent: float | None = strawberry.field(
+        description="How many have been offered the image once this stage is open, those before included."
+    )
+    devices: int | None = strawberry.field(description="The same as a number of devices.")
+    canaries: list[strawberry.ID] = strawberry.field(description="These devices, by uuid; stages with canaries come first.")
+    delay_minutes: float | None = strawberry.field(description="From the batch having proved itself until the next one opens.")
+    soak_minutes: float | None = strawberry.field(description="How long a device must run the image, healthy.")
+    max_failure_rate: float | None = strawberry.field(description="Failed / (running + failed) of this batch above this stops the rollout.")
+    min_outcomes: int | None = strawberry.field(description="How many outcomes that takes while others are still expected.")
+    manual_promotion: bool = strawberry.field(description="After it an operator is awaited.")
+
+
+@strawberry.input(description="One batch: sharePercent, devices or canaries. What is null is as the policy says.")
+class StageInput:
+    share_percent: float | None = strawberry.field(
+        description="How many have been offered the image once this stage is open, those before included.", default=None
+    )
+    devices: int | None = strawberry.field(description="The same as a number of devices.", default=None)
+    canaries: list[strawberry.ID] = strawberry.field(
+        description="These devices, by uuid; stages with canaries come first.", default_factory=list
+    )
+    delay_minutes: float | None = strawberry.field(
+        description="From the batch having proved itself until the next one opens.", default=None
+    )
+    soak_minutes: float | None = strawberry.field(description="How long a device must run the image, healthy.", default=None)
+    max_failure_rate: float | None = strawberry.field(
+        description="Failed / (running + failed) of this batch above this stops the rollout.", default=None
+    )
+    min_outcomes: int | None = strawberry.field(description="How many outcomes that takes while others are still expected.", default=None)
+    manual_promotion: bool = strawberry.field(description="After it an operator is awaited.", default=False)
+
+
+@strawberry.type(description="Faster with every so many devices: min(devicesPerMinute, basePerMinute × factor ^ (devices ÷ everyDevices)).")
+class Ramp:
+    base_per_minute: float = strawberry.field(description="Devices a minute at first.")
+    factor: float = strawberry.field(description="How much faster with each step; 1.1 to 5.")
+    every_devices: int = strawberry.field(description="How many devices make a step.")
+    counts: Counts = strawberry.field(description="Which devices count.")
+
+
+@strawberry.input(
+    description="Faster with every so many devices: min(devicesPerMinute, basePerMinute × factor ^ (devices ÷ everyDevices))."
+)
+class RampInput:
+    base_per_minute: float = strawberry.field(description="Devices a minute at first.")
+    factor: float = strawberry.field(description="How much faster with each step; 1.1 to 5.", default=2)
+    every_devices: int = strawberry.field(description="How many devices make a step.")
+    counts: Counts = strawberry.field(description="Which devices count.", default=Counts.OFFERED)
+
+
+@strawberry.type(description="At most so many devices on their way that share a value of a label.")
+class LabelCap:
+    label: str = strawberry.field(description="Such as a site's uplink, or a pair that must never both be down.")
+    devices: int = strawberry.field(description="How many at once.")
+
+
+@strawberry.input(description="At most so many devices on their way that share a value of a label.")
+class LabelCapInput:
+    label: str = strawberry.field(description="Such as a site's uplink, or a pair that must never both be down.")
+    devices: int = strawberry.field(description="How many at once.", default=1)
+
+
+@strawberry.type(description="How fast devices are let in; every limit is optional, and they hold together.")
+class Pace:
+    devices_per_minute: float | None = strawberry.field(description="The most devices a minute, also for a ramp.")
+    ramp: Ramp | None = strawberry.field(description="Slowly at first.")
+    max_in_flight: int | None = strawberry.field(
+        description="On their way at once: offered the image, and neither proven good, nor failed, nor silent."
+    )
+    max_in_flight_per_label: LabelCap | None = strawberry.field(description="The same for devices that share a value of a label.")
+
+
+@strawberry.input(description="How fast devices are let in; every limit is optional, and they hold together.")
+class PaceInput:
+    devices_per_minute: float | None = strawberry.field(description="The most devices a minute, also for a ramp.", default=None)
+    ramp: RampInput | None = strawberry.field(description="Slowly at first.", default=None)
+    max_in_flight: int | None = strawberry.field(
+        description="On their way at once: offered the image, and neither proven good, nor failed, nor silent.", default=None
+    )
+    max_in_flight_per_label: LabelCapInput | None = strawberry.field(
+        description="The same for devices that share a value of a label.", default=None
+    )
+
+
+@strawberry.type(description="A maintenance window that comes again and again.")
+class Window:
+    cron: str = strawberry.field(description="When it opens: minute, hour, day of month, month, day of week.")
+    minutes: float = strawberry.field(description="For how long it stays open, by elapsed time.")
+    timezone: str | None = strawberry.field(description="Whose clock is meant, as an IANA name; null is that of each device.")
+
+
+@strawberry.input(description="A maintenance window that comes again and again.")
+class WindowInput:
+    cron: str = strawberry.field(description="When it opens: minute, hour, day of month, month, day of week.")
+    minutes: float = strawberry.field(description="For how long it stays open, by elapsed time.")
+    timezone: str | None = strawberry.field(description="Whose clock is meant, as an IANA name; null is that of each device.", default=None)
+
+
+@strawberry.type(description="When devices may be offered the image.")
+class Schedule:
+    not_before: datetime | None = strawberry.field(description="Nothing starts before.")
+    not_after: datetime | None = strawberry.field(description="No more devices are offered the image after; the rollout ends there.")
+    windows: list[Window] = strawberry.field(description="Devices are offered the image, and take it, only while one is open.")
+    timezone: str = strawberry.field(description="For windows without one and devices without one.")
+    timezone_label: str = strawberry.field(description="The label that names a device's time zone.")
+
+
+@strawberry.input(description="When devices may be offered the image.")
+class ScheduleInput:
+    not_before: datetime | None = strawberry.field(description="Nothing starts before.", default=None)
+    not_after: datetime | None = strawberry.field(
+        description="No more devices are offered the image after; the rollout ends there.", default=None
+    )
+    windows: list[WindowInput] = strawberry.field(
+        description="Devices are offered the image, and take it, only while one is open.", default_factory=list
+    )
+    timezone: str = strawberry.field(description="For windows without one and devices without one.", default="UTC")
+    timezone_label: str = strawberry.field(description="The label that names a device's time zone.", default="timezone")
+
+
+@strawberry.type(
+    description="How often a device that failed is taken back and offered the image again, before its failure counts; by kind."
+)
+class Retries:
+    failed: int = strawberry.field(description="Could not pull or start it, or the container stopped; 0 to 10.")
+    unhealthy: int = strawberry.field(description="Runs it, and it does not work.")
+    refused: int = strawberry.field(description="Will not take it.")
+    timed_out: int = strawberry.field(description="Took it and stayed silent past the deadline.")
+    backoff_minutes: float = strawberry.field(description="Before the first; doubled before each that follows.")
+
+
+@strawberry.input(
+    description="How often a device that failed is taken back and offered the image again, before its failure counts; by kind."
+)
+class RetriesInput:
+    failed: int = strawberry.field(description="Could not pull or start it, or the container stopped; 0 to 10.", default=0)
+    unhealthy: int = strawberry.field(description="Runs it, and it does not work.", default=0)
+    refused: int = strawberry.field(description="Will not take it.", default=0)
+    timed_out: int = strawberry.field(description="Took it and stayed silent past the deadline.", default=0)
+    backoff_minutes: float = strawberry.field(description="Before the first; doubled before each that follows.", default=5)

@@ -1,0 +1,194 @@
+-- Plans with stages, pace, windows, retries and approvals; rollbacks of one device and after the end; policies as documents.
+-- depends: 0001_rollouts
+
+-- migrate: apply
+
+drop view device_rollout_status, device_target_state, effective_services;
+drop function first_offer, is_proven, member_status, silent_until, exposure;
+
+-- Settings are checked by domain/policies.py, plans are made by it: a field more needs no column.
+alter table policies add settings jsonb;
+update policies set settings = to_jsonb(policies) - array['id', 'created_at', 'updated_at', 'deleted_at', 'settings'];
+alter table policies
+    alter settings set not null,
+    drop image_pattern, drop update_strategy, drop fleet, drop staged_batches, drop batch_delay_minutes, drop health_check_enabled,
+    drop soak_minutes, drop pickup_minutes, drop deadline_minutes, drop auto_rollback_enabled, drop max_failure_rate, drop min_outcomes,
+    drop enabled;
+
+alter table releases add blocked_by text;
+
+alter table devices
+    add labels       jsonb not null default '{}',
+    add aside        text check (aside in ('pinned', 'held', 'quarantined')), -- joins no rollout
+    add aside_until  timestamptz, -- null: until somebody lets go of it
+    add aside_at     timestamptz,
+    add aside_by     text,
+    add aside_reason text;
+
+alter table rollouts
+    add plan      jsonb,
+    add soaks     interval[], -- of each stage; these and the next are what SQL reads of the plan
+    add step      interval,
+    add canaries  integer[] not null default '{}',
+    add ends      integer[] not null default '{}', -- where the frontier stood when each stage before the open one was left
+    add zones     jsonb not null default '[]',     -- the windows of the members' time zones, as the engine last moved them
+    add paced_at  timestamptz,
+    add promoted  integer not null default -1,
+    add approved_by text[] not null default '{}';
+update rollouts set
+    soaks = array_fill(soak, array[cardinality(shares)]),
+    -- Earlier batches are told from the moves; the soak was the same for all of them.
+    ends = coalesce((select array_agg(frontier order by stage)
+                       from (select stage, max(frontier) as frontier from moves
+                              where rollout_id = rollouts.id and event = 'image.batch_started' and moves.stage < rollouts.stage
+                              group by stage) as left_behind), '{}'),
+    plan = jsonb_build_object(
+        'stages', (select jsonb_agg(jsonb_build_object(
+                       'share', share, 'delay', extract(epoch from delay), 'soak', extract(epoch from soak),
+                       'limits', jsonb_build_object('rate', max_failure_rate, 'min_outcomes', min_outcomes)) order by nr)
+                     from unnest(shares) with ordinality as stage (share, nr)),
+        'limits', jsonb_build_object('rate', max_failure_rate, 'min_outcomes', min_outcomes),
+        'pickup', extract(epoch from pickup), 'deadline', extract(epoch from deadline),
+        'health_check_enabled', health_check_enabled, 'auto_rollback_enabled', auto_rollback_enabled, 'starts_by_itself', starts_by_itself);
+alter table rollouts
+    alter plan set not null,
+    alter soaks set not null,
+    drop shares, drop delay, drop soak, drop pickup, drop max_failure_rate, drop min_outcomes, drop auto_rollback_enabled, drop starts_by_itself;
+drop index rollouts_that_move;
+create index rollouts_that_move on rollouts (id)
+    where status in ('enrolling', 'pending', 'in_progress', 'rolling_back') or zones <> '[]' and frontier > 0;
+
+alter table moves add changes jsonb; -- every field of the rollout that the move changed: folded from the first on they give the row
+
+alter table members drop constraint members_outcome_check;
+alter table members
+    add check (outcome in ('running', 'failed', 'unhealthy', 'refused', 'timed_out')),
+    add zone         text,        -- whose window it waits for; null in a rollout without windows
+    add lane         text,        -- its value of the label of which only so many may be on their way at once
+    add progress_at  timestamptz, -- last sign of progress since it took the image
+    add withdrawn_at timestamptz, -- the image was taken back from it alone
+    add retry_at     timestamptz, -- when it is offered the image again; null: never
+    add retries      integer not null default 0,
+    add deferred_at  timestamptz; -- silent when its turn came, where only so many may be on their way; offered it again once it is seen
+create index members_to_retry on members (retry_at) where retry_at is not null and live;
+
+-- A rank whose time zone was let in so far, and whose window is open.
+create function is_let_in(rank integer, zone text, zones jsonb) returns boolean language sql immutable as $$
+    select exists (select from jsonb_to_recordset(zones) as z (name text, is_open boolean, frontier integer)
+                    where z.name = is_let_in.zone and z.is_open and is_let_in.rank < z.frontier)
+$$;
+
+-- The device is shown the image: its turn has come and its window is open, or it took it in time and keeps it.
+create function is_offered(m members, r rollouts) returns boolean language sql stable as $$
+    select m.rank < r.frontier and m.skipped_at is null and m.withdrawn_at is null and m.deferred_at is null
+       and (m.zone is null or m.taken_at is not null or is_let_in(m.rank, m.zone, r.zones))
+$$;
+
+-- It was offered the image and had it taken back: alone, or with everybody.
+create function is_taken_back(m members, r rollouts) returns boolean language sql stable as $$
+    select m.skipped_at is null and (m.withdrawn_at is not null or m.rank >= r.frontier and m.rank < r.reached)
+$$;
+
+-- How often the device's target version rose for this rollout: offered, and taken back, and that again for each retry.
+create function rises(m members, r rollouts) returns integer language sql stable as $$
+    select case
+        when m.skipped_at is not null then 0
+        when is_offered(m, r) then 2 * m.retries + 1
+        when is_taken_back(m, r) then 2 * m.retries + 2
+        else 2 * m.retries
+    end
+$$;
+
+-- Which batch a member belongs to, from 0.
+create function batch_of(m members, r rollouts) returns integer language sql stable as $$
+    select width_bucket(m.rank, r.ends)
+$$;
+
+-- How long a member that took the image may go on saying nothing conclusive: from then, or from when it last stopped making
+-- sense; and with a step timer no longer than that from its last sign of progress. least() passes over nulls.
+create function silent_until(m members, r rollouts) returns timestamptz language sql stable as $$
+    select least(coalesce(m.outcome_at, m.taken_at) + r.deadline, greatest(m.progress_at, m.outcome_at, m.taken_at) + r.step)
+$$;
+
+-- It has run the image, healthy, for the soak time of its batch.
+create function is_soaked(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
+    select coalesce(m.outcome = 'running' and m.outcome_at + r.soaks[batch_of(m, r) + 1] <= at, false)
+$$;
+
+-- Where a device is in a rollout, at a time: the only place this is derived.
+create function member_status(m members, r rollouts, at timestamptz) returns text language sql stable as $$
+    select case
+        when m.skipped_at is not null then 'skipped'
+        when m.rank >= r.reached then 'pending'
+        when m.retry_at is not null and m.rank < r.frontier and r.finished_at is null then 'retrying'
+        when is_taken_back(m, r) and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
+        when is_taken_back(m, r) then 'rolling_back'
+        when m.outcome <> 'running' then m.outcome
+        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) then 'healthy'
+        when m.outcome = 'running' then 'updated'
+        when m.taken_at is null and is_offered(m, r) then 'scheduled'
+        when m.taken_at is null then 'deferred'
+        when silent_until(m, r) <= least(at, r.finished_at) then 'timed_out'
+        else 'updating'
+    end
+$$;
+
+-- It may be down at any moment: offered the image and not proven, to be offered it again, or going back, for as long as that may take.
+create function is_on_its_way(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
+    select case member_status(m, r, at)
+        when 'rolling_back' then coalesce(m.withdrawn_at, r.frontier_at) + r.deadline > at
+        when 'updated' then r.health_check_enabled
+        else member_status(m, r, at) in ('scheduled', 'updating', 'retrying')
+    end
+$$;
+
+-- The image has proved itself on this device: the rollout completed, or the device itself ran it for the soak time,
+-- which is nothing where health checks are off.
+create function is_proven(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
+    select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at))
+$$;
+
+-- The move that let a member in.
+create function first_offer(m members) returns setof moves language sql stable rows 1 as $$
+    select * from moves
+     where moves.rollout_id = m.rollout_id and moves.frontier > m.rank
+     order by moves.revision limit 1
+$$;
+
+-- What each service should run, rollouts included. domain/targets.py says the same; a test compares the two.
+create view effective_services as
+select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id as rollout_id,
+       case
+           when is_offered(m, r) then r.image
+           when is_taken_back(m, r) then s.image
+           else coalesce(m.from_image, s.image)
+       end as image
+  from services s
+  left join members m on m.device_id = s.device_id and m.repository = s.repository and m.live
+  left join rollouts r on r.id = m.rollout_id;
+
+create view device_target_state as
+select d.uuid as device_uuid, t.device_id, t.apps, t.config,
+       t.version + coalesce((select sum(rises(m, r)) from members m join rollouts r on r.id = m.rollout_id
+                              where m.device_id = t.device_id and m.live), 0)::bigint as version,
+       coalesce((select jsonb_agg(jsonb_build_array(e.app, e.service, e.image)) from effective_services e
+                  where e.device_id = t.device_id), '[]') as images,
+       exists (select from members m join rollouts r on r.id = m.rollout_id
+                where m.device_id = t.device_id and m.live and m.taken_at is null and is_offered(m, r)) as has_untaken_offer
+  from targets t
+  join devices d on d.id = t.device_id;
+
+create view device_rollout_status as
+select m.rollout_id, d.uuid as device_uuid, m.device_id, m.rank,
+       case when m.rank < r.reached then batch_of(m, r) + 1 end as batch_number,
+       member_status(m, r, now()) as status,
+       offered.at as scheduled_at,
+       m.taken_at, m.outcome_at, m.returned_at, m.reason
+  from members m
+  join rollouts r on r.id = m.rollout_id
+  join devices d on d.id = m.device_id
+  left join lateral first_offer(m) as offered on true;
+
+-- migrate: rollback
+
+do $$ begin raise exception 'plans do not fit into the columns they were in: restore a backup from before'; end $$;
