@@ -29,6 +29,7 @@ class EventType(StrEnum):
     BATCH_PROMOTED = "image.batch_promoted"
     WINDOW_OPENED = "image.window_opened"
     WINDOW_CLOSED = "image.window_closed"
+    HEALTH_CHECK_STARTED = "image.health_check_started"
     HEALTH_CHECK_PASSED = "image.health_check_passed"
     HEALTH_CHECK_FAILED = "image.health_check_failed"
     DEVICE_SCHEDULED = "image.device_scheduled"

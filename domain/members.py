@@ -45,6 +45,8 @@ class Offer:
     """How often it was tried again already."""
     outcome: Outcome | None
     reason: str | None
+    has_failed_check: bool
+    """A check from outside found it unhealthy, whatever it says itself."""
     is_back: bool
     previous: dict[tuple[str, str], Image]
     """The base image of each service concerned, by (app, service)."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from domain.checks import CheckSettings, HttpCheck, PrometheusCheck, TcpCheck, WebhookGate
 from domain.health import Outcome
 from domain.pacing import Pace
 from domain.windows import Window
@@ -45,6 +46,12 @@ class Stage:
     """These devices, by uuid."""
     is_promoted_by_hand: bool = False
     """After it an operator is awaited."""
+    checks: tuple[str, ...] | None = None
+    """The names of the checks that are made of it; None is all."""
+
+    def includes(self, check: CheckSettings) -> bool:
+        """Whether this check is made of it."""
+        return self.checks is None or check.name in self.checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,18 @@ class Plan:
     quarantine_after: int | None = None
     """A device that failed in so many rollouts in a row is set aside."""
     schedule: Schedule = field(default_factory=Schedule)
+    checks: tuple[CheckSettings, ...] = ()
+    """What the server looks at from outside."""
+
+    @property
+    def device_checks(self) -> tuple[HttpCheck | TcpCheck, ...]:
+        """Those that are made of each device, once it runs the image."""
+        return tuple(check for check in self.checks if isinstance(check, HttpCheck | TcpCheck))
+
+    def batch_checks(self, stage: int) -> tuple[PrometheusCheck | WebhookGate, ...]:
+        """Those that are made of a batch as a whole, once its devices have answered."""
+        found = (check for check in self.checks if isinstance(check, PrometheusCheck | WebhookGate))
+        return tuple(check for check in found if self.stages[stage].includes(check))
 
 
 @cache

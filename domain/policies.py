@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from domain.checks import CheckSettings, HttpCheck, TcpCheck
 from domain.errors import BadInput
 from domain.health import Outcome
 from domain.ids import PolicyId
@@ -80,6 +81,8 @@ class StageSettings(_Settings):
     min_outcomes: Count | None = None
     manual_promotion: bool = False
     """After it an operator is awaited."""
+    checks: tuple[str, ...] | None = None
+    """The names of the checks that are made of it; null is all."""
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
@@ -211,6 +214,7 @@ class PolicySettings(_Settings):
     approval_deadline_minutes: Annotated[Minutes, Field(gt=0)] | None = None
     pace: PaceSettings = PaceSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    checks: Annotated[tuple[CheckSettings, ...], Field(max_length=20)] = ()
     enabled: bool = True
 
     @model_validator(mode="after")
@@ -224,6 +228,17 @@ class PolicySettings(_Settings):
             raise ValueError("update_strategy: scheduled needs a schedule with not_before, not_after or windows")
         if self.update_strategy is Strategy.AUTO and self.stages:
             raise ValueError("stages: auto has none; use staged")
+        return self
+
+    @model_validator(mode="after")
+    def _checks_fit(self) -> Self:
+        names = [check.name for check in self.checks]
+        if len(names) != len(set(names)):
+            raise ValueError("checks: two have the same name")
+        if not self.health_check_enabled and any(isinstance(check, HttpCheck | TcpCheck) for check in self.checks):
+            raise ValueError("checks: http and tcp are made of healthy devices, and need health_check_enabled")
+        if unknown := {name for stage in self.stages for name in stage.checks or ()} - set(names):
+            raise ValueError(f"stages: there is no check named “{min(unknown)}”")
         return self
 
     def plan(self, *, by_hand: bool = False) -> Plan:
@@ -246,6 +261,7 @@ class PolicySettings(_Settings):
             retries=self.retries.retries(),
             quarantine_after=self.quarantine_after,
             schedule=self.schedule.schedule(),
+            checks=self.checks,
         )
 
     def _stages(self) -> tuple[Stage, ...]:
@@ -267,6 +283,7 @@ class PolicySettings(_Settings):
             devices=stage.devices,
             canaries=tuple(map(str, stage.canaries)),
             is_promoted_by_hand=stage.manual_promotion,
+            checks=stage.checks,
         )
 
     def _limits(self, rate: float, min_outcomes: int) -> Limits:

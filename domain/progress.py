@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
+from domain.checks import Verdict
 from domain.health import Outcome
 from domain.statuses import DeviceStatus
 
@@ -54,6 +55,8 @@ class Count:
     """Was offered the image, had the time of the plan to poll, and did not."""
     is_accepted: bool = False
     """Failed before an operator went on all the same."""
+    is_inconclusive: bool = False
+    """Runs the image, and checks from outside could not tell how well."""
 
     @property
     def failure(self) -> Outcome | None:
@@ -86,6 +89,10 @@ class Progress:
     """Left the rollout, or were taken back by hand, since they were offered the image."""
     returning: int = 0
     """Took it, were told to return, have not reported their previous image."""
+    inconclusive: int = 0
+    """Of the soaking, those of which checks from outside could not tell anything."""
+    checks: tuple[Verdict, ...] = ()
+    """Where the checks of the open batch as a whole stand."""
     batch: Tally = field(default_factory=Tally)
     total: Tally = field(default_factory=Tally)
     reach: int | None = None
@@ -102,7 +109,7 @@ class Progress:
         return self.untaken + self.waiting + self.soaking + self.retrying
 
     @classmethod
-    def of(cls, counts: Iterable[Count], *, health_check_enabled: bool, reach: int | None = None) -> Self:
+    def of(cls, counts: Iterable[Count], *, health_check_enabled: bool, reach: int | None = None, checks: tuple[Verdict, ...] = ()) -> Self:
         """Sum what was counted; without health checks a device that runs the image is good at once."""
         found = list(counts)
 
@@ -121,6 +128,8 @@ class Progress:
             retrying=devices(DeviceStatus.RETRYING),
             withdrawn=devices(DeviceStatus.SKIPPED) + taken_back,
             returning=devices(DeviceStatus.ROLLING_BACK),
+            inconclusive=sum(count.devices for count in found if count.is_inconclusive),
+            checks=checks,
             batch=tally(count for count in found if count.in_batch),
             total=tally(found),
             reach=reach,

@@ -11,6 +11,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from domain import pacing
+from domain.checks import State
 from domain.errors import BadInput, Conflict, IllegalMove
 from domain.events import EventType
 from domain.evidence import exceeds
@@ -76,6 +77,8 @@ class Rollout:
     """Up to when the time has been used for letting devices in, under a plan with a rate."""
     settled_at: datetime | None
     """When the open batch had proved itself; None while it has not."""
+    answered_at: datetime | None
+    """When the devices of the open batch had all answered and checks of it as a whole began; None before, and without such checks."""
     promoted: int
     """The last stage from which an operator said to go on; -1 if none."""
     approved_by: tuple[str, ...]
@@ -264,6 +267,8 @@ def _approve(rollout: Rollout, actor: str, now: datetime, reason: str | None) ->
 def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     if rollout.stage >= 0 and (why := _why_stop(rollout, progress)):
         return _stop(rollout, why, now)
+    if progress.inconclusive:
+        return _pause(rollout, f"checks could not tell how {_some(progress.inconclusive, 'device')} does", now)
     if rollout.stage < 0:
         return _too_late(rollout, now) or _await_window(rollout, now) or _open_first(rollout, progress, now)
     if lowest(rollout) < (wanted := max(rollout.frontier, _wanted(rollout, rollout.stage, progress))):
@@ -271,7 +276,7 @@ def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     if progress.expected:
         return _await_devices(rollout, progress, now)
     if rollout.settled_at is None:
-        return _move(rollout, EventType.BATCH_COMPLETED, now, settled_at=now)
+        return _check(rollout, progress, now) or _move(rollout, EventType.BATCH_COMPLETED, now, settled_at=now)
     if rollout.frontier >= rollout.size:
         return _complete(rollout, progress, now)
     return _await_turn(rollout, now) or _too_late(rollout, now) or _await_window(rollout, now) or _open_next(rollout, progress, now)
@@ -347,7 +352,9 @@ def _let_in(rollout: Rollout, frontier: int, event: EventType, now: datetime, **
     zones = tuple(replace(zone, frontier=frontier) if zone.is_open and zone.frontier == behind else zone for zone in rollout.zones)
     frontier = max(frontier, rollout.frontier)
     reached = max(rollout.reached, frontier)
-    return _move(rollout, event, now, zones=zones, frontier=frontier, reached=reached, frontier_at=now, settled_at=None, **also)
+    return _move(
+        rollout, event, now, zones=zones, frontier=frontier, reached=reached, frontier_at=now, settled_at=None, answered_at=None, **also
+    )
 
 
 def _await_devices(rollout: Rollout, progress: Progress, now: datetime) -> Wait:
@@ -359,6 +366,21 @@ def _await_devices(rollout: Rollout, progress: Progress, now: datetime) -> Wait:
     if progress.deferred == progress.expected > 0:
         return Wait(On.WINDOW, f"it waits for devices: {awaited}", _next_opening(rollout, now))
     return Wait(On.DEVICES, f"it waits for devices: {awaited or 'a limit on how many are on their way at once is reached'}")
+
+
+def _check(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait | None:
+    """See what the checks of the batch as a whole say; None if all is well, there are none, or an operator has promoted it."""
+    if not rollout.plan.batch_checks(rollout.stage) or rollout.promoted >= rollout.stage:
+        return None
+    if rollout.answered_at is None:
+        return _move(rollout, EventType.HEALTH_CHECK_STARTED, now, answered_at=now)
+    by_state = {verdict.state: verdict for verdict in progress.checks}
+    if failed := by_state.get(State.FAILED):
+        return _stop(rollout, failed.reason, now)
+    if unclear := by_state.get(State.INCONCLUSIVE):
+        return _pause(rollout, unclear.reason, now)
+    running = [verdict.reason for verdict in progress.checks if verdict.state is State.RUNNING]
+    return Wait(On.CHECKS, f"it waits for checks: {'; '.join(running)}") if running else None
 
 
 def _await_turn(rollout: Rollout, now: datetime) -> Wait | None:
@@ -468,6 +490,10 @@ def _is_over(limits: Limits, tally: Tally, bad: int, most: float, expected: int)
 def _stop(rollout: Rollout, why: str, now: datetime) -> Move:
     if rollout.plan.auto_rollback_enabled and not rollout.plan.only_failed_return:
         return _roll_back(rollout, now, why)
+    return _pause(rollout, why, now)
+
+
+def _pause(rollout: Rollout, why: str, now: datetime) -> Move:
     return _move(rollout, EventType.ROLLOUT_PAUSED, now, status=Status.PAUSED, reason=why)
 
 
@@ -480,8 +506,10 @@ def _promote(rollout: Rollout, now: datetime, reason: str | None) -> Move:
 
 
 def _resume(rollout: Rollout, now: datetime, reason: str | None) -> Move:
-    """Go on where it stood; the failures so far were the operator's to judge."""
-    return _move(rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, failures_accepted_at=now, reason=reason)
+    """Go on where it stood; the failures so far were the operator's to judge, and checks of the batch are made anew."""
+    return _move(
+        rollout, EventType.ROLLOUT_RESUMED, now, status=Status.IN_PROGRESS, failures_accepted_at=now, answered_at=None, reason=reason
+    )
 
 
 # The way back

@@ -25,13 +25,17 @@ async def _judged(conn: Connection, device: DeviceId, uuid: str, offer: Offer, s
     verdict = judge(offer.image, offer.previous, services, health_check=offer.plan.health_check_enabled)
     if verdict.outcome is None and offer.plan.step is not None:
         await members.progressed(conn, offer.rollout_id, device, now)
-    if (verdict.outcome, verdict.reason) == (offer.outcome, offer.reason):
+    if (verdict.outcome, verdict.reason) == (offer.outcome, offer.reason) or (offer.has_failed_check and not _is_failure(verdict)):
         return
     await members.report(conn, offer.rollout_id, device, verdict.outcome, verdict.reason, now)
     if verdict.outcome is not None and verdict.outcome is not offer.outcome:
         await _tell(conn, uuid, offer, _event(verdict, offer), now, reason=verdict.reason)
         if verdict.outcome.is_failure:
-            await _failed(conn, device, uuid, offer, verdict.outcome, now)
+            await failed(conn, device, uuid, offer, verdict.outcome, now)
+
+
+def _is_failure(verdict: Verdict) -> bool:
+    return verdict.outcome is not None and verdict.outcome.is_failure
 
 
 def _event(verdict: Verdict, offer: Offer) -> EventType:
@@ -41,7 +45,7 @@ def _event(verdict: Verdict, offer: Offer) -> EventType:
     return EventType.HEALTH_CHECK_FAILED if relapsed or verdict.outcome is Outcome.UNHEALTHY else EventType.DEVICE_FAILED
 
 
-async def _failed(conn: Connection, device: DeviceId, uuid: str, offer: Offer, failure: Outcome, now: datetime) -> None:
+async def failed(conn: Connection, device: DeviceId, uuid: str, offer: Offer, failure: Outcome, now: datetime) -> None:
     """Take the image back from a device that is to be tried again, or to return alone; set one aside that fails again and again."""
     retry_at = offer.retry_at(failure, now)
     if retry_at or offer.returns_alone:

@@ -2,6 +2,7 @@
 
 import strawberry
 
+from domain.checks import CheckKind, State
 from domain.pacing import Counts
 from domain.policies import RollbackMode, Strategy
 from domain.statuses import DeviceStatus, Status
@@ -16,6 +17,8 @@ strawberry.enum(Status, name="RolloutStatus", description="Where a rollout is in
 strawberry.enum(DeviceStatus, name="DeviceRolloutStatus", description="Where one device is in a rollout.")
 strawberry.enum(RollbackMode, name="RollbackMode", description="Who goes back when too many fail.")
 strawberry.enum(Counts, name="RampCounts", description="What makes a ramp climb: devices that were offered the image, or that run it well.")
+strawberry.enum(CheckKind, name="CheckKind", description="What a check from outside asks.")
+strawberry.enum(State, name="CheckState", description="Where a check stands; inconclusive asks for an operator.")
 strawberry.enum(On, name="WaitsFor", description="Who or what ends a wait.")
 
-__all__ = ["Counts", "DeviceStatus", "On", "RollbackMode", "Status", "Strategy"]
+__all__ = ["CheckKind", "Counts", "DeviceStatus", "On", "RollbackMode", "State", "Status", "Strategy"]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -11,6 +11,7 @@ import strawberry
 from pydantic.alias_generators import to_camel
 
 from domain import policies as domain
+from domain.checks import CheckSettings
 from domain.errors import BadInput
 from domain.ids import PolicyId, RolloutId
 from resolvers import rollouts
@@ -18,6 +19,8 @@ from schema.enums import RollbackMode, Strategy
 from schema.paging import DEFAULT, Connection, paged
 from schema.session import Info
 from schema.settings import (
+    Check,
+    CheckInput,
     KindRates,
     KindRatesInput,
     LabelCap,
@@ -71,6 +74,7 @@ class Policy:
     approval_deadline_minutes: float | None = strawberry.field(description="A rollout that nobody decided on by then is cancelled.")
     pace: Pace = strawberry.field(description="How fast devices are let in.")
     schedule: Schedule = strawberry.field(description="When devices may be offered the image.")
+    checks: list[Check] = strawberry.field(description="What the server looks at from outside.")
     enabled: bool = strawberry.field(description="Whether pushes are acted on.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -85,6 +89,7 @@ class Policy:
             "retries": Retries(**settings.retries.model_dump()),
             "pace": _pace(settings.pace),
             "schedule": _schedule(settings.schedule),
+            "checks": [_check(check) for check in settings.checks],
         }
         return cls(
             id=strawberry.ID(str(policy.id)),
@@ -129,6 +134,11 @@ def _pace(pace: domain.PaceSettings) -> Pace:
     )
 
 
+def _check(check: CheckSettings) -> Check:
+    nothing: dict[str, Any] = {field.name: None for field in fields(Check)}
+    return Check(**nothing | check.model_dump())
+
+
 def _schedule(schedule: domain.ScheduleSettings) -> Schedule:
     windows = [Window(**window.model_dump()) for window in schedule.windows]
     return Schedule(**schedule.model_dump(exclude={"windows"}), windows=windows)
@@ -161,6 +171,7 @@ class CreatePolicyInput:
     approval_deadline_minutes: float | None = None
     pace: PaceInput | None = None
     schedule: ScheduleInput | None = None
+    checks: list[CheckInput] = strawberry.field(default_factory=list)
     enabled: bool = True
 
     def values(self) -> dict[str, object]:
@@ -196,6 +207,7 @@ class UpdatePolicyInput:
     approval_deadline_minutes: strawberry.Maybe[float | None]
     pace: strawberry.Maybe[PaceInput | None]
     schedule: strawberry.Maybe[ScheduleInput | None]
+    checks: strawberry.Maybe[list[CheckInput] | None]
     enabled: strawberry.Maybe[bool | None]
 
     def changes(self) -> dict[str, object]:
@@ -211,7 +223,9 @@ def _plain(values: dict[str, object]) -> dict[str, object]:
 def _as_plain(value: object) -> object:
     if isinstance(value, list):
         return [_as_plain(one) for one in value]
+    if isinstance(value, CheckInput):  # each kind has fields of its own, and refuses the others
+        return {name: given for name, given in asdict(value).items() if given is not None}
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-_DEFAULTS: dict[str, object] = {"stages": (), "max_rates": {}, "retries": {}, "pace": {}, "schedule": {}}
+_DEFAULTS: dict[str, object] = {"stages": (), "max_rates": {}, "retries": {}, "pace": {}, "schedule": {}, "checks": ()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from domain import rollouts as domain
+from domain.checks import Verdict
 from domain.events import Cursor, EventType
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.members import Member
@@ -14,7 +15,7 @@ from domain.progress import Count, tally
 from domain.rollouts import PastMove
 from resolvers import devices, events, policies, rollouts
 from resolvers.rollouts import Explanation, Snapshot
-from schema.enums import DeviceStatus, On, Status
+from schema.enums import DeviceStatus, On, State, Status
 from schema.events import Event
 from schema.paging import DEFAULT, Connection, Edge, checked, paged
 from schema.session import Info
@@ -88,6 +89,16 @@ class RolloutExplanation:
         if isinstance(step, domain.Move):
             return cls(waits_for=On.ENGINE, sentence=f"it is about to move: {step.event}", until=None)
         return cls(waits_for=step.on, sentence=step.sentence, until=step.until)
+
+
+@strawberry.type(description="Where a check stands.")
+class CheckVerdict:
+    state: State = strawberry.field(description="Running, or how it was decided.")
+    reason: str = strawberry.field(description="Why, beginning with the check's name.")
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        return cls(state=verdict.state, reason=verdict.reason)
 
 
 @strawberry.type(description="Devices that are offered the image together.")
@@ -239,6 +250,10 @@ class Rollout:
     @strawberry.field(description="What it waits for, and what would make it move: the engine's own decision.")
     async def explain(self, info: Info) -> RolloutExplanation:
         return RolloutExplanation.of(await rollouts.explain(info.context.ctx, self.source.id))
+
+    @strawberry.field(description="Where the checks of the open batch as a whole stand.")
+    async def checks(self, info: Info) -> list[CheckVerdict]:
+        return [CheckVerdict.of(verdict) for verdict in (await rollouts.explain(info.context.ctx, self.source.id)).progress.checks]
 
     @strawberry.field(description="Its batches, first to last.")
     async def batches(self, info: Info) -> list[Batch]:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from schema.enums import Counts
+from schema.enums import CheckKind, Counts
 
 
 @strawberry.type(description="A limit of its own for a kind of failure; null: only the limit for all kinds holds.")
@@ -39,6 +39,7 @@ class Stage:
     max_failure_rate: float | None = strawberry.field(description="Failed / (running + failed) of this batch above this stops the rollout.")
     min_outcomes: int | None = strawberry.field(description="How many outcomes that takes while others are still expected.")
     manual_promotion: bool = strawberry.field(description="After it an operator is awaited.")
+    checks: list[str] | None = strawberry.field(description="The names of the checks that are made of it; null is all.")
 
 
 @strawberry.input(description="One batch: sharePercent, devices or canaries. What is null is as the policy says.")
@@ -59,6 +60,7 @@ class StageInput:
     )
     min_outcomes: int | None = strawberry.field(description="How many outcomes that takes while others are still expected.", default=None)
     manual_promotion: bool = strawberry.field(description="After it an operator is awaited.", default=False)
+    checks: list[str] | None = strawberry.field(description="The names of the checks that are made of it; null is all.", default=None)
 
 
 @strawberry.type(description="Faster with every so many devices: min(devicesPerMinute, basePerMinute × factor ^ (devices ÷ everyDevices)).")
@@ -169,3 +171,67 @@ class RetriesInput:
     refused: int = strawberry.field(description="Will not take it.", default=0)
     timed_out: int = strawberry.field(description="Took it and stayed silent past the deadline.", default=0)
     backoff_minutes: float = strawberry.field(description="Before the first; doubled before each that follows.", default=5)
+
+
+@strawberry.type(
+    description="A health check that the server makes itself, from outside: http and tcp of each device that runs the image, "
+    "prometheus and webhook of a batch whose devices have answered."
+)
+class Check:
+    name: str = strawberry.field(description="What people call it; stages name the checks they need.")
+    kind: CheckKind = strawberry.field(description="What is asked; each kind has fields of its own.")
+    url: str | None = strawberry.field(
+        description="http and webhook: where. In http {uuid}, {name}, {fleet} and {address} stand for the device's."
+    )
+    expected_statuses: str | None = strawberry.field(description="http: such as 200-299, 401.")
+    host: str | None = strawberry.field(description="tcp: where; {address} stands for the device's.")
+    port: int | None = strawberry.field(description="tcp: 1 to 65535.")
+    base_url: str | None = strawberry.field(description="prometheus: where it is.")
+    query: str | None = strawberry.field(description="prometheus: one that gives one number.")
+    success_condition: str | None = strawberry.field(
+        description="prometheus: such as result < 0.05; a number between both conditions is left to an operator."
+    )
+    failure_condition: str | None = strawberry.field(description="prometheus: such as result >= 0.2.")
+    interval_seconds: float | None = strawberry.field(description="From one measurement to the next; 60.")
+    timeout_seconds: float | None = strawberry.field(description="For one measurement; 10.")
+    count: int | None = strawberry.field(description="So many successes pass the check; 1. A webhook passes with its first 2xx.")
+    failure_limit: int | None = strawberry.field(description="So many failures are tolerated; 0.")
+    inconclusive_limit: int | None = strawberry.field(
+        description="So many measurements that tell nothing are tolerated before an operator is asked; 0."
+    )
+    consecutive_error_limit: int | None = strawberry.field(
+        description="So many errors in a row are tolerated before an operator is asked; 4."
+    )
+
+
+@strawberry.input(
+    description="A health check that the server makes itself, from outside: http and tcp of each device that runs the image, "
+    "prometheus and webhook of a batch whose devices have answered."
+)
+class CheckInput:
+    name: str = strawberry.field(description="What people call it; stages name the checks they need.")
+    kind: CheckKind = strawberry.field(description="What is asked; each kind has fields of its own.")
+    url: str | None = strawberry.field(
+        description="http and webhook: where. In http {uuid}, {name}, {fleet} and {address} stand for the device's.", default=None
+    )
+    expected_statuses: str | None = strawberry.field(description="http: such as 200-299, 401.", default=None)
+    host: str | None = strawberry.field(description="tcp: where; {address} stands for the device's.", default=None)
+    port: int | None = strawberry.field(description="tcp: 1 to 65535.", default=None)
+    base_url: str | None = strawberry.field(description="prometheus: where it is.", default=None)
+    query: str | None = strawberry.field(description="prometheus: one that gives one number.", default=None)
+    success_condition: str | None = strawberry.field(
+        description="prometheus: such as result < 0.05; a number between both conditions is left to an operator.", default=None
+    )
+    failure_condition: str | None = strawberry.field(description="prometheus: such as result >= 0.2.", default=None)
+    interval_seconds: float | None = strawberry.field(description="From one measurement to the next; 60.", default=None)
+    timeout_seconds: float | None = strawberry.field(description="For one measurement; 10.", default=None)
+    count: int | None = strawberry.field(
+        description="So many successes pass the check; 1. A webhook passes with its first 2xx.", default=None
+    )
+    failure_limit: int | None = strawberry.field(description="So many failures are tolerated; 0.", default=None)
+    inconclusive_limit: int | None = strawberry.field(
+        description="So many measurements that tell nothing are tolerated before an operator is asked; 0.", default=None
+    )
+    consecutive_error_limit: int | None = strawberry.field(
+        description="So many errors in a row are tolerated before an operator is asked; 4.", default=None
+    )

@@ -23,7 +23,7 @@ def create_app(settings: Settings, db: Database) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with wiring.feed.running(), monitoring(db, wiring.feed):
+        async with wiring.feed.running(), monitoring(db, wiring.feed, settings.check_networks):
             yield
 
     graphql = Endpoint(graphiql=settings.graphiql)

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
 
 
@@ -25,6 +26,8 @@ class Settings:
     """0 picks a free one."""
     webhook_secret: str | None = None
     """What senders of webhooks must know; without it webhooks are refused."""
+    check_networks: Allowed = field(default_factory=Allowed)
+    """The address ranges that health checks from outside may reach; without any there are none."""
     graphiql: bool = False
     """Whether GET /graphql shows GraphiQL."""
 
@@ -37,7 +40,12 @@ class Settings:
         secret = environ.get("ROLLWAVE_WEBHOOK_SECRET") or None
         if secret is not None and len(secret) < 16:
             raise BadSetting("ROLLWAVE_WEBHOOK_SECRET must have 16 characters at least")
+        try:
+            networks = Allowed.parse(environ.get("ROLLWAVE_CHECK_NETWORKS", ""))
+        except ValueError as bad:
+            raise BadSetting(f"ROLLWAVE_CHECK_NETWORKS must be networks such as “10.8.0.0/16, fd00::/8”: {bad}") from bad
         return cls(
+            check_networks=networks,
             database_url=environ.get("DATABASE_URL") or None,
             data_dir=Path(environ.get("ROLLWAVE_DATA_DIR") or default_data_dir()),
             host=environ.get("ROLLWAVE_HOST", "127.0.0.1"),

@@ -234,7 +234,8 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
         """
         select r.id, r.revision, r.repository, r.image, r.plan, is_offered(m, r) as is_exposed,
                r.status in ('in_progress', 'paused') as is_under_way,
-               m.outcome, m.reason, m.retries, m.returned_at is not null as is_back,
+               m.outcome, m.reason, m.retries, coalesce(m.checked = 'failed', false) as has_failed_check,
+               m.returned_at is not null as is_back,
                (select array_agg(array[s.app, s.service, s.image]) from services s
                  where s.device_id = m.device_id and s.repository = m.repository) as previous
           from members m
@@ -257,10 +258,19 @@ async def report(
         """
         update members
            set outcome = $3, reason = $4, taken_at = coalesce(taken_at, $5),
-               outcome_at = case when outcome is distinct from $3 then $5 else outcome_at end
+               outcome_at = case when outcome is distinct from $3 then $5 else outcome_at end,
+               checked = case when outcome is distinct from $3 then null else checked end
          where rollout_id = $1 and device_id = $2
         """,
         rollout, device, outcome, reason, now,
+    )  # fmt: skip
+
+
+async def found_unhealthy(conn: Connection, rollout: RolloutId, device: DeviceId, reason: str, now: datetime) -> None:
+    """A check from outside failed: it counts as unhealthy, whatever it says itself, until it is tried again."""
+    await conn.execute(
+        "update members set outcome = 'unhealthy', outcome_at = $4, reason = $3 where rollout_id = $1 and device_id = $2",
+        rollout, device, reason, now,
     )  # fmt: skip
 
 
@@ -326,7 +336,7 @@ async def retry(conn: Connection, rollout: Rollout, now: datetime, *, all_failed
         """
         update members m
            set withdrawn_at = null, retry_at = null, retries = m.retries + 1, taken_at = null, progress_at = null,
-               outcome = null, outcome_at = null, returned_at = null, reason = null
+               outcome = null, outcome_at = null, returned_at = null, reason = null, checked = null
           from rollouts r, devices d
          where r.id = $1 and m.rollout_id = r.id and d.id = m.device_id and m.rank < r.frontier and m.live and m.skipped_at is null
            and (m.retry_at <= $2 or $3 and (m.outcome <> 'running' or member_status(m, r, $2) = 'timed_out'))
@@ -486,6 +496,7 @@ def _offer(row: Row) -> Offer:
         retries=row["retries"],
         outcome=row["outcome"] and Outcome(row["outcome"]),
         reason=row["reason"],
+        has_failed_check=row["has_failed_check"],
         is_back=row["is_back"],
         previous={(app, service): Image.parse(image) for app, service, image in row["previous"] or []},
     )

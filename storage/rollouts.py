@@ -32,9 +32,9 @@ async def start(conn: Connection, scope: Scope, release: ReleaseId, image: Image
     row = await conn.fetchrow(
         """
         insert into rollouts (policy_id, release_id, repository, image, fleet, except_fleets, by_hand,
-                              plan, soaks, deadline, step, health_check_enabled,
+                              plan, soaks, deadline, step, health_check_enabled, are_devices_checked,
                               status, stages, stage, size, frontier, reached, revision, created_at, moved_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'enrolling', '{}', -1, 0, 0, 0, 0, $13, $13)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'enrolling', '{}', -1, 0, 0, 0, 0, $14, $14)
         returning *
         """,
         scope.policy.id, release, image.repository, str(image), scope.fleet, list(scope.except_fleets), by_hand,
@@ -45,8 +45,9 @@ async def start(conn: Connection, scope: Scope, release: ReleaseId, image: Image
 
 
 def _plan_columns(plan: Plan) -> tuple[object, ...]:
-    """The plan, and what SQL reads of it: plan, soaks, deadline, step, health_check_enabled."""
-    return plans.document(plan), [stage.soak for stage in plan.stages], plan.deadline, plan.step, plan.health_check_enabled
+    """The plan, and what SQL reads of it: plan, soaks, deadline, step, health_check_enabled, are_devices_checked."""
+    soaks = [stage.soak for stage in plan.stages]
+    return plans.document(plan), soaks, plan.deadline, plan.step, plan.health_check_enabled, bool(plan.device_checks)
 
 
 async def claim(conn: Connection, after: RolloutId, now: datetime) -> Rollout | None:
@@ -63,6 +64,18 @@ async def claim(conn: Connection, after: RolloutId, now: datetime) -> Rollout | 
         after, now - ROLLBACK_WINDOW,
     )  # fmt: skip
     return None if row is None else _rollout(row)
+
+
+async def checked(conn: Connection) -> list[Rollout]:
+    """The rollouts on their way that have checks from outside."""
+    rows = await conn.fetch(
+        """
+        select * from rollouts
+         where status = 'in_progress' and (are_devices_checked or answered_at is not null and settled_at is null)
+         order by id
+        """
+    )
+    return [_rollout(row) for row in rows]
 
 
 async def locked(conn: Connection, rollout: RolloutId) -> Rollout | None:
@@ -122,13 +135,14 @@ async def save(conn: Connection, move: Move, actor: str) -> None:
            set status = $3, stages = $4, canaries = $5, ends = $6, stage = $7, size = $8, frontier = $9, reached = $10, zones = $11,
                revision = $12, frontier_at = $13, paced_at = $14, settled_at = $15, promoted = $16, approved_by = $17,
                failures_accepted_at = $18, reason = $19, moved_at = $20, started_at = $21, finished_at = $22,
-               plan = $23, soaks = $24, deadline = $25, step = $26, health_check_enabled = $27
+               answered_at = $23,
+               plan = $24, soaks = $25, deadline = $26, step = $27, health_check_enabled = $28, are_devices_checked = $29
          where id = $1 and revision = $2
         """,
         new.id, move.before.revision, new.status, list(new.stages), list(new.canaries), list(new.ends), new.stage, new.size,
         new.frontier, new.reached, _zones().dump_python(new.zones, mode="json"), new.revision, new.frontier_at, new.paced_at,
         new.settled_at, new.promoted, list(new.approved_by), new.failures_accepted_at, new.reason, new.moved_at, new.started_at,
-        new.finished_at, *_plan_columns(new.plan),
+        new.finished_at, new.answered_at, *_plan_columns(new.plan),
     )  # fmt: skip
     if done != "UPDATE 1":
         raise Moved(f"rollout {new.id} moved on since it was read")
@@ -202,12 +216,13 @@ async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Cou
                m.taken_at is null and (m.deferred_at is not null or m.rank < coalesce(zones.silent_below, $4)) as is_silent,
                coalesce(case when m.outcome <> 'running' then m.outcome_at else silent_until(m, r) end <= r.failures_accepted_at, false)
                    as is_accepted,
+               m.checked = 'inconclusive' and not is_checked(m, r) as is_inconclusive,
                count(*) as devices
           from members m
           join rollouts r on r.id = m.rollout_id
           left join unnest($5::text[], $6::integer[]) as zones (name, silent_below) on zones.name = m.zone
          where m.rollout_id = $1 and (m.live or m.skipped_at is not null) and m.rank < r.reached
-         group by 1, 2, 3, 4, 5
+         group by 1, 2, 3, 4, 5, 6
         """,
         rollout.id, now, rollout.ends[-1] if rollout.ends else 0, patient, list(silent), list(silent.values()),
     )  # fmt: skip
@@ -216,7 +231,8 @@ async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Cou
 
 def _count(row: Row) -> Count:
     outcome = row["outcome"] and Outcome(row["outcome"])
-    return Count(DeviceStatus(row["status"]), outcome, row["devices"], row["in_batch"], row["is_silent"], row["is_accepted"])
+    flags = {name: bool(row[name]) for name in ("in_batch", "is_silent", "is_accepted", "is_inconclusive")}
+    return Count(DeviceStatus(row["status"]), outcome, row["devices"], **flags)
 
 
 async def frontier_at(conn: Connection, rollout: Rollout, at: datetime) -> int:
@@ -306,8 +322,8 @@ def _past(row: Row) -> PastMove:
 
 
 _AS_THEY_ARE = (
-    "fleet", "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "paced_at", "settled_at", "promoted",
-    "failures_accepted_at", "reason", "created_at", "moved_at", "started_at", "finished_at",
+    "fleet", "by_hand", "stage", "size", "frontier", "reached", "revision", "frontier_at", "paced_at", "settled_at", "answered_at",
+    "promoted", "failures_accepted_at", "reason", "created_at", "moved_at", "started_at", "finished_at",
 )  # fmt: skip
 _TUPLES = ("except_fleets", "stages", "canaries", "ends", "approved_by")
 

@@ -17,7 +17,10 @@ CREATE TABLE public.members (
     withdrawn_at timestamp with time zone,
     retry_at timestamp with time zone,
     retries integer DEFAULT 0 NOT NULL,
+    checked text,
+    checked_at timestamp with time zone,
     deferred_at timestamp with time zone,
+    CONSTRAINT members_checked_check CHECK ((checked = ANY (ARRAY['passed'::text, 'failed'::text, 'inconclusive'::text]))),
     CONSTRAINT members_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'failed'::text, 'unhealthy'::text, 'refused'::text, 'timed_out'::text])))
 );
 
@@ -55,6 +58,8 @@ CREATE TABLE public.rollouts (
     zones jsonb DEFAULT '[]'::jsonb NOT NULL,
     paced_at timestamp with time zone,
     promoted integer DEFAULT '-1'::integer NOT NULL,
+    answered_at timestamp with time zone,
+    are_devices_checked boolean DEFAULT false NOT NULL,
     approved_by text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT rollouts_check CHECK (((frontier >= 0) AND (frontier <= reached))),
     CONSTRAINT rollouts_check1 CHECK (((reached >= 0) AND (reached <= size))),
@@ -88,6 +93,12 @@ CREATE FUNCTION public.first_offer(m public.members) RETURNS SETOF public.moves
      order by moves.revision limit 1
 $$;
 
+CREATE FUNCTION public.is_checked(m public.members, r public.rollouts) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select not r.are_devices_checked or coalesce(m.checked = 'passed' or m.checked_at <= r.failures_accepted_at, false)
+$$;
+
 CREATE FUNCTION public.is_let_in(rank integer, zone text, zones jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -115,7 +126,7 @@ $$;
 CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-    select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at))
+    select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at) and is_checked(m, r))
 $$;
 
 CREATE FUNCTION public.is_soaked(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
@@ -140,7 +151,7 @@ CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at tim
         when is_taken_back(m, r) and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
         when is_taken_back(m, r) then 'rolling_back'
         when m.outcome <> 'running' then m.outcome
-        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) then 'healthy'
+        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) and is_checked(m, r) then 'healthy'
         when m.outcome = 'running' then 'updated'
         when m.taken_at is null and is_offered(m, r) then 'scheduled'
         when m.taken_at is null then 'deferred'
@@ -293,6 +304,32 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.measurements (
+    id bigint NOT NULL,
+    rollout_id bigint NOT NULL,
+    stage integer NOT NULL,
+    device_id bigint,
+    name text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    result text NOT NULL,
+    detail text NOT NULL,
+    CONSTRAINT measurements_result_check CHECK ((result = ANY (ARRAY['success'::text, 'failure'::text, 'inconclusive'::text, 'error'::text])))
+);
+
+ALTER TABLE public.measurements ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.measurements_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.measuring (
+    rollout_id bigint NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.policies (
     id bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,
@@ -383,6 +420,12 @@ ALTER TABLE ONLY public.devices
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (xid, seq);
 
+ALTER TABLE ONLY public.measurements
+    ADD CONSTRAINT measurements_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.measuring
+    ADD CONSTRAINT measuring_pkey PRIMARY KEY (rollout_id);
+
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_pkey PRIMARY KEY (rollout_id, rank);
 
@@ -423,6 +466,8 @@ CREATE INDEX devices_by_fleet ON public.devices USING btree (fleet, id);
 
 CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
 
+CREATE INDEX measurements_of_batch ON public.measurements USING btree (rollout_id, stage, device_id, name, id);
+
 CREATE INDEX members_to_fold ON public.members USING btree (rollout_id, rank) WHERE live;
 
 CREATE INDEX members_to_retry ON public.members USING btree (retry_at) WHERE ((retry_at IS NOT NULL) AND live);
@@ -441,6 +486,15 @@ CREATE INDEX services_by_image ON public.services USING btree (repository, image
 
 ALTER TABLE ONLY public.current_states
     ADD CONSTRAINT current_states_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.measurements
+    ADD CONSTRAINT measurements_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.measurements
+    ADD CONSTRAINT measurements_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES public.rollouts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.measuring
+    ADD CONSTRAINT measuring_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES public.rollouts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;

@@ -190,8 +190,8 @@ def _beginning(kind: Kind) -> World:
         id=RolloutId(1), policy_id=PolicyId(1), image=Image.parse("nginx:2"), plan=policy.plan(), fleet=None, except_fleets=(),
         by_hand=False, status=Status.ENROLLING, stages=(), canaries=(), ends=(), stage=-1, size=0, frontier=0, reached=0, zones=(),
         revision=0,
-        frontier_at=None, paced_at=None, settled_at=None, promoted=-1, approved_by=(), failures_accepted_at=None, reason=None,
-        created_at=NOW, moved_at=NOW, started_at=None, finished_at=None,
+        frontier_at=None, paced_at=None, settled_at=None, answered_at=None, promoted=-1, approved_by=(),
+        failures_accepted_at=None, reason=None, created_at=NOW, moved_at=NOW, started_at=None, finished_at=None,
     )  # fmt: skip
     return World(_plain(enrolled(rollout, kind.size, (), (), NOW).result), ())
 

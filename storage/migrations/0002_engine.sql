@@ -34,6 +34,8 @@ alter table rollouts
     add zones     jsonb not null default '[]',     -- the windows of the members' time zones, as the engine last moved them
     add paced_at  timestamptz,
     add promoted  integer not null default -1,
+    add answered_at timestamptz, -- since when checks of the open batch as a whole are made
+    add are_devices_checked boolean not null default false, -- from outside, each; again what SQL reads of the plan
     add approved_by text[] not null default '{}';
 update rollouts set
     soaks = array_fill(soak, array[cardinality(shares)]),
@@ -69,8 +71,29 @@ alter table members
     add withdrawn_at timestamptz, -- the image was taken back from it alone
     add retry_at     timestamptz, -- when it is offered the image again; null: never
     add retries      integer not null default 0,
+    add checked      text check (checked in ('passed', 'failed', 'inconclusive')), -- from outside, since it runs the image
+    add checked_at   timestamptz,
     add deferred_at  timestamptz; -- silent when its turn came, where only so many may be on their way; offered it again once it is seen
 create index members_to_retry on members (retry_at) where retry_at is not null and live;
+
+-- What checks from outside have shown of a batch, or of one of its devices.
+create table measurements (
+    id         bigint generated always as identity primary key,
+    rollout_id bigint not null references rollouts on delete cascade,
+    stage      integer not null,
+    device_id  bigint references devices on delete cascade,
+    name       text not null, -- the check's
+    at         timestamptz not null,
+    result     text not null check (result in ('success', 'failure', 'inconclusive', 'error')),
+    detail     text not null
+);
+create index measurements_of_batch on measurements (rollout_id, stage, device_id, name, id);
+
+-- Who is measuring for a rollout now: two processes at once would count everything twice.
+create table measuring (
+    rollout_id bigint primary key references rollouts on delete cascade,
+    until      timestamptz not null
+);
 
 -- A rank whose time zone was let in so far, and whose window is open.
 create function is_let_in(rank integer, zone text, zones jsonb) returns boolean language sql immutable as $$
@@ -115,6 +138,11 @@ create function is_soaked(m members, r rollouts, at timestamptz) returns boolean
     select coalesce(m.outcome = 'running' and m.outcome_at + r.soaks[batch_of(m, r) + 1] <= at, false)
 $$;
 
+-- Nothing is to be measured of it from outside, or everything was well, or an operator went on although nobody could tell.
+create function is_checked(m members, r rollouts) returns boolean language sql stable as $$
+    select not r.are_devices_checked or coalesce(m.checked = 'passed' or m.checked_at <= r.failures_accepted_at, false)
+$$;
+
 -- Where a device is in a rollout, at a time: the only place this is derived.
 create function member_status(m members, r rollouts, at timestamptz) returns text language sql stable as $$
     select case
@@ -124,7 +152,7 @@ create function member_status(m members, r rollouts, at timestamptz) returns tex
         when is_taken_back(m, r) and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
         when is_taken_back(m, r) then 'rolling_back'
         when m.outcome <> 'running' then m.outcome
-        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) then 'healthy'
+        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) and is_checked(m, r) then 'healthy'
         when m.outcome = 'running' then 'updated'
         when m.taken_at is null and is_offered(m, r) then 'scheduled'
         when m.taken_at is null then 'deferred'
@@ -145,7 +173,7 @@ $$;
 -- The image has proved itself on this device: the rollout completed, or the device itself ran it for the soak time,
 -- which is nothing where health checks are off.
 create function is_proven(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
-    select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at))
+    select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at) and is_checked(m, r))
 $$;
 
 -- The move that let a member in.

@@ -1,0 +1,1 @@
+"""What the server looks at from outside: a module a kind of check, and one way out that they all take."""
