@@ -113,7 +113,7 @@ async def _frontier_after_a_tick(instance: Database, rollout: RolloutId) -> int:
 
 async def test_ten_instances_with_random_cuts_make_each_move_once(operator: Context, database_url: str, clock: MovableClock) -> None:
     started = []
-    for number in range(8):
+    for number in range(50):
         await crowd(operator.db, 5, f"acme/app{number}:1.0.0")
         await a_policy(operator, image_pattern=f"acme/app{number}")
         started.append(await push(operator, f"acme/app{number}:2.0.0"))
