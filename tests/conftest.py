@@ -20,6 +20,7 @@ from storage.database import Database
 from storage.migrate import migrate
 from tests.api import Api
 from tests.clock import MovableClock
+from tests.field import Field
 
 SECRET = "a-secret-for-webhooks"
 _numbers = count(1)
@@ -76,6 +77,14 @@ async def db(database_url: str, clock: MovableClock) -> AsyncIterator[Database]:
 def operator(db: Database) -> Context:
     """An operator in this process, with nothing running beside."""
     return Context(db, Feed(), Actor.operator("ops"))
+
+
+@pytest.fixture
+async def field(operator: Context, clock: MovableClock) -> AsyncIterator[Field]:
+    """Devices that poll and report. At the end every rollout is what its history says."""
+    field = Field(operator, clock)
+    yield field
+    await field.histories_give_the_rows()
 
 
 @pytest.fixture
