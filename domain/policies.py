@@ -222,6 +222,9 @@ class PolicySettings(_Settings):
         named = [bool(stage.canaries) for stage in self.stages]
         if named != sorted(named, reverse=True):
             raise ValueError("stages: those with canaries must come before the others")
+        canaries = [uuid for stage in self.stages for uuid in stage.canaries]
+        if len(set(canaries)) < len(canaries):
+            raise ValueError("stages: a device can be among the canaries once only")
         if self.stages and self.stages[-1].share_percent != 100:
             raise ValueError("stages: the last must have share_percent 100, or some devices would be left out")
         if self.update_strategy is Strategy.SCHEDULED and self.schedule == ScheduleSettings():

@@ -11,7 +11,7 @@ from domain.requests import Request
 from domain.rollouts import Rollout
 from domain.statuses import DeviceStatus, Status
 from monitor.reconciler import reconcile
-from resolvers import policies, rollouts
+from resolvers import rollouts
 from resolvers.context import Context
 from resolvers.feed import Feed
 from storage.database import Database
@@ -90,6 +90,11 @@ async def test_a_canary_that_is_not_in_the_fleet_holds_nobody_up(field: Field) -
     await reconcile(field.operator.db)
     assert await _frontier(field, rollout) == 4
     assert [member.batch_number for member in await rollouts.devices(field.operator, rollout, -1, 10)] == [2, 3, 3, 3]
+
+
+async def test_a_device_is_a_canary_once(field: Field) -> None:
+    with pytest.raises(BadInput, match="canaries"):
+        await a_policy(field.operator, stages=[{"canaries": [NOBODY]}, {"canaries": [NOBODY]}, REST])
 
 
 async def test_each_stage_has_its_own_soak_and_its_own_delay(field: Field) -> None:
