@@ -194,17 +194,19 @@ def replan(rollout: Rollout, plan: Plan, now: datetime) -> Move:
     if rollout.status is not Status.PENDING:
         raise IllegalMove(f"cannot replan a rollout that is {rollout.status.replace('_', ' ')}")
     # Of the members only who is named and in which zone was settled with the old plan.
-    if [stage.canaries for stage in plan.stages] != [stage.canaries for stage in rollout.plan.stages] or _lanes(plan) != _lanes(
-        rollout.plan
-    ):
+    if _ranking(plan) != _ranking(rollout.plan):
         raise Conflict("the devices were ranked for other canaries, windows or label limits: cancel it and create it again")
     return _move(
         rollout, EventType.ROLLOUT_REPLANNED, now, plan=plan, approved_by=(), stages=sizes(plan.stages, rollout.size, rollout.canaries),
     )  # fmt: skip
 
 
-def _lanes(plan: Plan) -> object:
-    return bool(plan.schedule.windows), plan.schedule.zone_label, plan.pace.per_label
+def _ranking(plan: Plan) -> object:
+    """What the members were ranked by, and what was noted of each."""
+    schedule, canaries = plan.schedule, [stage.canaries for stage in plan.stages if stage.canaries]
+    by_device = any(window.zone is None for window in schedule.windows)
+    places = (schedule.zone, schedule.zone_label) if by_device else None
+    return canaries, bool(schedule.windows), places, plan.pace.per_label
 
 
 def ranks_of(rollout: Rollout, batch: int) -> tuple[int, int]:

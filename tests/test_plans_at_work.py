@@ -11,7 +11,7 @@ from domain.requests import Request
 from domain.rollouts import Rollout
 from domain.statuses import DeviceStatus, Status
 from monitor.reconciler import reconcile
-from resolvers import rollouts
+from resolvers import policies, rollouts
 from resolvers.context import Context
 from resolvers.feed import Feed
 from storage.database import Database
@@ -199,6 +199,21 @@ async def test_a_decision_about_something_else_changes_nothing(field: Field, wha
         await rollouts.request(field.operator, rollout.id, what)
 
     assert await field.read(rollout.id) == rollout
+
+
+async def test_replanning_voids_approvals_and_decisions_made_for_the_old_plan(field: Field) -> None:
+    await field.devices(10)
+    policy = await a_policy(field.operator, approvals=2)
+    old = await field.read(await _pushed(field, "nginx:2.0.0"))
+    await _decide(field, "ann", old)
+    await policies.update(field.operator, policy.id, {"staged_batches": 2, "approvals": 1})
+    new = await rollouts.replan(field.operator, old.id)
+
+    assert (new.approved_by, new.stages, new.status) == ((), (1, 10), Status.PENDING)
+    with pytest.raises(Conflict):
+        await _decide(field, "bob", old)
+    await _decide(field, "bob", new)
+    assert (await field.read(old.id)).status is Status.IN_PROGRESS
 
 
 async def test_undecided_until_the_deadline_it_is_cancelled(field: Field) -> None:
