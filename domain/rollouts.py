@@ -260,6 +260,8 @@ def _approve(rollout: Rollout, actor: str, now: datetime, reason: str | None) ->
         raise IllegalMove("this rollout needs no approval")
     if actor in rollout.approved_by:
         raise Conflict(f"{actor} has approved it already; somebody else must")
+    if len(rollout.approved_by) >= rollout.plan.approvals:
+        raise IllegalMove("this rollout has all the approvals it needs")
     return _move(rollout, EventType.ROLLOUT_APPROVED, now, approved_by=(*rollout.approved_by, actor), reason=reason)
 
 

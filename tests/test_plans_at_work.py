@@ -216,6 +216,18 @@ async def test_replanning_voids_approvals_and_decisions_made_for_the_old_plan(fi
     assert (await field.read(old.id)).status is Status.IN_PROGRESS
 
 
+async def test_more_approvals_than_are_needed_are_refused_and_hold_nothing_up(field: Field) -> None:
+    await field.devices(2)
+    await field.until("2031-06-10T00:00")
+    rollout = await field.read(await _rollout(field, approvals=1, schedule={"not_before": "2031-06-11T00:00:00Z"}))
+    await _decide(field, "ann", rollout)
+    with pytest.raises(IllegalMove, match="approvals it needs"):
+        await _decide(field, "bob", rollout)
+    await field.later(days=1, seconds=1)
+
+    assert (await field.read(rollout.id)).status is Status.IN_PROGRESS
+
+
 async def test_undecided_until_the_deadline_it_is_cancelled(field: Field) -> None:
     await field.devices(2)
     rollout = await field.read(await _rollout(field, approvals=2, approval_deadline_minutes=60))
