@@ -275,12 +275,9 @@ async def found_unhealthy(conn: Connection, rollout: RolloutId, device: DeviceId
 
 
 async def progressed(conn: Connection, rollout: RolloutId, device: DeviceId, now: datetime) -> None:
-    """The device said something, though nothing conclusive: its step timer begins anew."""
+    """A device that took the image said something, though nothing conclusive: its step timer begins anew."""
     await conn.execute(
-        "update members set progress_at = $3, taken_at = coalesce(taken_at, $3) where rollout_id = $1 and device_id = $2",
-        rollout,
-        device,
-        now,
+        "update members set progress_at = $3 where rollout_id = $1 and device_id = $2 and taken_at is not null", rollout, device, now
     )
 
 

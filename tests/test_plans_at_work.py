@@ -362,6 +362,13 @@ async def test_a_device_that_says_nothing_for_a_step_has_timed_out_before_the_de
     assert (await field.read(rollout)).status is Status.ROLLING_BACK
 
 
+async def test_a_report_is_no_poll(field: Field) -> None:
+    """A device that has not asked yet cannot know of the image, whatever it says of the one it runs."""
+    device, rollout = await _one(field, step_minutes=7)
+    await field.says(device, "nginx:1.0.0")
+    assert await field.statuses(rollout) == [DeviceStatus.SCHEDULED]
+
+
 # Quarantine
 
 
