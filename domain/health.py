@@ -1,12 +1,15 @@
 """What a device's report says about the image it was offered. Only the running image counts, never the version it polled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.devices import Running
 from domain.errors import BadInput
 from domain.images import Image
+
+ServiceKey = tuple[str, str]
+"""(app id, service name)"""
 
 
 class Outcome(StrEnum):
@@ -43,14 +46,14 @@ _REFUSES = {"UpdateRefused"}
 _STOPPED = {"exited", "dead"}
 
 
-def judge(wanted: Image, concerned: Iterable[tuple[str, str]], services: Sequence[Running], *, health_check: bool) -> Verdict:
-    """Judge one report against the image that the services in `concerned`, (app, service) pairs, were offered.
+def judge(wanted: dict[ServiceKey, Image], services: Sequence[Running], *, health_check: bool) -> Verdict:
+    """Judge one report against the images that services were offered.
 
     One failed service fails the device; the device runs the image when all of them do. A service that is missing from the
     report is being swapped: that is no failure.
     """
     found = {(service.app, service.service): service for service in services}
-    verdicts = [_judge(wanted, found[key], health_check) if key in found else WAITING for key in concerned]
+    verdicts = [_judge(image, found[key], health_check) if key in found else WAITING for key, image in wanted.items()]
     for verdict in verdicts:
         if verdict.outcome is not None and verdict.outcome.is_failure:
             return verdict
@@ -58,13 +61,13 @@ def judge(wanted: Image, concerned: Iterable[tuple[str, str]], services: Sequenc
     return Verdict(Outcome.RUNNING) if running else WAITING
 
 
-def is_back(previous: dict[tuple[str, str], Image], services: Sequence[Running]) -> bool:
+def is_back(previous: dict[ServiceKey, Image], services: Sequence[Running]) -> bool:
     """Whether every service runs the image it had before."""
     found = {(service.app, service.service): service for service in services}
     return all(key in found and _runs(image, found[key]) for key, image in previous.items())
 
 
-def trouble(previous: dict[tuple[str, str], Image], services: Sequence[Running], *, health_check: bool) -> str | None:
+def trouble(previous: dict[ServiceKey, Image], services: Sequence[Running], *, health_check: bool) -> str | None:
     """Why a device that was to return to the image it had does not run it, in its own words; None if it says nothing of that."""
     found = {(service.app, service.service): service for service in services}
     verdicts = (_judge(image, found[key], health_check) for key, image in previous.items() if key in found)

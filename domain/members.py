@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.health import Outcome
+from domain.health import Outcome, ServiceKey
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.plans import Plan
@@ -35,8 +35,8 @@ class Offer:
 
     rollout_id: RolloutId
     revision: int
-    repository: str
-    image: Image
+    wanted: dict[ServiceKey, Image]
+    """What each service is offered."""
     is_exposed: bool
     is_under_way: bool
     """The rollout is on its way, or paused on it; an ended one tries nobody again."""
@@ -48,8 +48,14 @@ class Offer:
     has_failed_check: bool
     """A check from outside found it unhealthy, whatever it says itself."""
     is_back: bool
-    previous: dict[tuple[str, str], Image]
-    """The base image of each service concerned, by (app, service)."""
+    previous: dict[ServiceKey, Image]
+    """The base image of each of these services."""
+
+    @property
+    def told(self) -> dict[str, str | list[str]]:
+        """The image, or the images, as events tell of them."""
+        images = sorted({str(image) for image in self.wanted.values()})
+        return {"image": images[0]} if len(images) == 1 else {"images": images}
 
     def retry_at(self, failure: Outcome, now: datetime) -> datetime | None:
         """When a device that failed now is offered the image again: each wait is twice the one before. None if its tries are used up."""

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from domain.checks import CheckSettings, HttpCheck, PrometheusCheck, TcpCheck, WebhookGate
 from domain.health import Outcome
+from domain.images import Image
 from domain.pacing import Pace
 from domain.windows import Window
 
@@ -135,9 +136,10 @@ def from_document(kept: dict[str, Any]) -> Plan:
     return _codec().validate_python(kept)
 
 
-def checksum(image: str, plan: Plan) -> str:
-    """What a decision about this release under this plan is made for; another image or plan has another."""
-    return hashlib.sha256(image.encode() + b"\n" + _codec().dump_json(plan)).hexdigest()[:32]
+def checksum(images: Sequence[Image], plan: Plan) -> str:
+    """What a decision about these images under this plan is made for; others have another."""
+    brought = " ".join(map(str, images)).encode()
+    return hashlib.sha256(brought + b"\n" + _codec().dump_json(plan)).hexdigest()[:32]
 
 
 def shares(batches: int) -> tuple[int, ...]:

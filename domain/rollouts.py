@@ -48,6 +48,8 @@ class Rollout:
     id: RolloutId
     policy_id: PolicyId
     image: Image
+    also: tuple[Image, ...]
+    """Images of other repositories that move together with it: a device has all of them or none."""
     plan: Plan = field(hash=False)
     fleet: str | None
     except_fleets: tuple[str, ...]
@@ -91,9 +93,19 @@ class Rollout:
     finished_at: datetime | None
 
     @property
+    def images(self) -> tuple[Image, ...]:
+        """Everything that it brings."""
+        return (self.image, *self.also)
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Whose images it brings."""
+        return tuple(image.repository for image in self.images)
+
+    @property
     def checksum(self) -> str:
         """What an approval is given for: this release under this plan."""
-        return checksum(str(self.image), self.plan)
+        return checksum(self.images, self.plan)
 
     @property
     def open_stage(self) -> Stage:

@@ -8,11 +8,9 @@ from typing import Any
 
 from domain.devices import as_map, service_name
 from domain.errors import BadInput
+from domain.health import ServiceKey
 from domain.images import Image
 from domain.rollouts import Rollout
-
-ServiceKey = tuple[str, str]
-"""(app id, service name)"""
 
 
 class Exposure(IntEnum):
@@ -29,6 +27,8 @@ class Membership:
 
     rollout: Rollout
     rank: int
+    candidate: Image
+    """What the rollout brings for this repository."""
     from_image: Image | None
     """What the device showed when it was enrolled, if that was another rollout's image not yet proven on it."""
     zone: str | None = None
@@ -74,7 +74,7 @@ def effective_image(base: Image, membership: Membership | None) -> Image:
         return base
     match exposure(membership):
         case Exposure.EXPOSED:
-            return membership.rollout.image
+            return membership.candidate
         case Exposure.TAKEN_BACK:
             return base
         case Exposure.NOT_REACHED:

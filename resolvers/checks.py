@@ -30,6 +30,6 @@ async def _unhealthy(conn: Connection, rollout: Rollout, checked: Checked, reaso
             await members.found_unhealthy(conn, rollout.id, checked.device, reason, now)
             await events.record(
                 conn, EventType.HEALTH_CHECK_FAILED, now, rollout=rollout.id, revision=offer.revision, device=uuid,
-                image=str(offer.image), reason=reason,
+                reason=reason, **offer.told,
             )  # fmt: skip
             await reports.failed(conn, checked.device, uuid, offer, Outcome.UNHEALTHY, now)

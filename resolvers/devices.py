@@ -9,11 +9,12 @@ from domain import targets as rules
 from domain.actors import Permission
 from domain.devices import CurrentState, Device, Report, services_of
 from domain.errors import BadInput, Conflict, NotFound, Unauthenticated
+from domain.health import ServiceKey
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.members import Member
 from domain.rollouts import Rollout, joined
-from domain.targets import ServiceKey, Target
+from domain.targets import Target
 from domain.versions import is_older
 from resolvers import documents, keys, moves, reports
 from resolvers.context import Context

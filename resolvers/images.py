@@ -1,6 +1,8 @@
 """An image was pushed, or an operator names one: decide what follows from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain import policies as rules
 from domain.actors import Permission
@@ -18,6 +20,8 @@ from resolvers.context import Context
 from storage import enrolment, events, members, policies, rollouts
 from storage.connection import Connection
 
+MOST_TOGETHER = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -34,40 +38,63 @@ class Decision:
 async def record_push(ctx: Context, push: Push) -> list[Decision]:
     """Start a rollout under each policy that governs this image, or say why not; the same push again starts nothing."""
     async with ctx.db.transaction() as conn:
-        await _alone(conn, push.image)
+        await _alone(conn, [push.image])
         found = rules.scopes(await policies.enabled(conn), push.image)
         if not found:
             return [Decision(str(push.image), None, None, False, "no policy matches this image")]
         return [await _record(ctx, conn, scope, push) for scope in found]
 
 
-async def create_rollout(ctx: Context, policy_id: PolicyId, image: str) -> Rollout:
-    """Roll an image out by hand, to the devices that a policy governs; older versions and earlier releases are allowed."""
+async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Sequence[str] = ()) -> Rollout:
+    """Roll an image out by hand, to the devices that a policy governs; older versions and earlier releases are allowed.
+
+    Those in `also` move together with it: a device that runs any of their repositories gets all of them at once, or none.
+    """
     ctx.actor.must(Permission.OPERATE)
-    release_of = Image.parse(image)
+    first, *others = together = _together(image, also)
     async with ctx.db.transaction() as conn:
-        await _alone(conn, release_of)
+        await _alone(conn, together)
         policy = await policies.locked(conn, policy_id)
         if policy is None:
             raise NotFound(f"there is no policy {policy_id}")
-        if not Pattern.parse(policy.settings.image_pattern).matches(release_of):
-            raise BadInput(f"image: {release_of} does not match the policy's pattern {policy.settings.image_pattern}")
-        scope = rules.scope_by_hand(policy, await policies.enabled(conn), release_of)
-        if not await _base_images(conn, scope, release_of):
-            raise Conflict(f"no device that this policy governs runs {release_of.name}")
-        release, _ = await policies.release(conn, policy_id, release_of, await ctx.db.now(conn))
-        if why := await policies.why_blocked(conn, release):
-            raise Conflict(f"{release_of} is blocked: {why}; unblock it first")
-        await _supersede(ctx, conn, policy_id, release_of)
-        rollout = await rollouts.start(conn, scope, release, release_of, await ctx.db.now(conn), by_hand=True)
+        scope = rules.scope_by_hand(policy, await policies.enabled(conn), first)
+        now = await ctx.db.now(conn)
+        release, *_ = [await _allowed(conn, scope, one, now) for one in together]
+        for one in together:
+            await _supersede(ctx, conn, policy_id, one)
+        rollout = await rollouts.start(conn, scope, release, first, now, by_hand=True, also=others)
         await _tell(ctx, conn, rollout, policy)
     return rollout
 
 
-async def _alone(conn: Connection, image: Image) -> None:
+def _together(image: str, also: Sequence[str]) -> list[Image]:
+    images = [Image.parse(text) for text in (image, *also)]
+    if len(images) > MOST_TOGETHER:
+        raise BadInput(f"also: at most {MOST_TOGETHER} images move together")
+    if len({one.repository for one in images}) < len(images):
+        raise BadInput("also: two images are of the same repository")
+    return images
+
+
+async def _allowed(conn: Connection, scope: Scope, image: Image, now: datetime) -> ReleaseId:
+    """The release of an image that an operator wants; raises BadInput or Conflict where it must not be rolled out."""
+    pattern = scope.policy.settings.image_pattern
+    if not Pattern.parse(pattern).matches(image):
+        raise BadInput(f"image: {image} does not match the policy's pattern {pattern}")
+    if not await _base_images(conn, scope, image):
+        raise Conflict(f"no device that this policy governs runs {image.name}")
+    release, _ = await policies.release(conn, scope.policy.id, image, now)
+    if why := await policies.why_blocked(conn, release):
+        raise Conflict(f"{image} is blocked: {why}; unblock it first")
+    return release
+
+
+async def _alone(conn: Connection, images: Sequence[Image]) -> None:
     """Two pushes of an image are considered one after the other, and nobody moves its rollouts meanwhile."""
-    await enrolment.alone(conn, image.repository)
-    await rollouts.lock_active(conn, image.repository)
+    repositories = sorted(image.repository for image in images)
+    for repository in repositories:
+        await enrolment.alone(conn, repository)
+    await rollouts.lock_active(conn, repositories)
 
 
 async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> Decision:
@@ -94,6 +121,8 @@ async def _refusal(conn: Connection, scope: Scope, image: Image) -> tuple[Rollou
     if (known := await policies.known_release(conn, scope.policy.id, image)) and (refusal := await _known(conn, known)):
         return refusal
     active = await rollouts.locked_active(conn, scope.policy.id, image.repository)
+    if active and active.also:
+        return active.id, f"rollout {active.id} moves {image.name} together with other images; it must end first"
     if active and is_older(image.tag or "", active.image.tag or ""):
         return active.id, f"rollout {active.id} brings a newer version, {active.image}"
     if all(is_older(image.tag or "", used.tag or "") for used in in_use):
@@ -132,5 +161,6 @@ async def _tell(ctx: Context, conn: Connection, rollout: Rollout, policy: Policy
     image = rollout.image
     await events.record(
         conn, EventType.ROLLOUT_CREATED, rollout.created_at, rollout=rollout.id, revision=rollout.revision, image_name=image.name,
-        new_tag=image.tag, image=str(image), strategy=policy.settings.update_strategy, actor=ctx.actor.name,
+        new_tag=image.tag, image=str(image), images=list(map(str, rollout.images)),
+        strategy=policy.settings.update_strategy, actor=ctx.actor.name,
     )  # fmt: skip

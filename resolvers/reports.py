@@ -22,7 +22,7 @@ async def weigh(conn: Connection, device: DeviceId, uuid: str, services: Sequenc
 
 
 async def _judged(conn: Connection, device: DeviceId, uuid: str, offer: Offer, services: Sequence[Running], now: datetime) -> None:
-    verdict = judge(offer.image, offer.previous, services, health_check=offer.plan.health_check_enabled)
+    verdict = judge(offer.wanted, services, health_check=offer.plan.health_check_enabled)
     if verdict.outcome is None and offer.plan.step is not None:
         await members.progressed(conn, offer.rollout_id, device, now)
     if (verdict.outcome, verdict.reason) == (offer.outcome, offer.reason) or (offer.has_failed_check and not _is_failure(verdict)):
@@ -69,5 +69,5 @@ async def _returned(conn: Connection, device: DeviceId, uuid: str, offer: Offer,
 
 
 async def _tell(conn: Connection, uuid: str, offer: Offer, event: EventType, now: datetime, **data: object) -> None:
-    told = {"image": str(offer.image), **data} if event is not EventType.DEVICE_ROLLED_BACK else data
+    told = {**offer.told, **data} if event is not EventType.DEVICE_ROLLED_BACK else data
     await events.record(conn, event, now, rollout=offer.rollout_id, revision=offer.revision, device=uuid, **told)

@@ -41,9 +41,12 @@ class Mutation:
     async def unblock_release(self, info: Info, policy_id: strawberry.ID, image: str) -> bool:
         return await policies.unblock(info.context.ctx, _policy(policy_id), image)
 
-    @strawberry.mutation(description="Roll an image out by hand, to the devices that a policy governs.")
-    async def create_rollout(self, info: Info, policy_id: strawberry.ID, image: str) -> Rollout:
-        return Rollout.of(await images.create_rollout(info.context.ctx, _policy(policy_id), image))
+    @strawberry.mutation(
+        description="Roll an image out by hand, to the devices that a policy governs. Images of other repositories in `also` move together "
+        "with it: a device has all of them or none."
+    )
+    async def create_rollout(self, info: Info, policy_id: strawberry.ID, image: str, also: list[str] | None = None) -> Rollout:
+        return Rollout.of(await images.create_rollout(info.context.ctx, _policy(policy_id), image, also or ()))
 
     @strawberry.mutation(description="Start a rollout that waits for an operator.")
     async def start_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002

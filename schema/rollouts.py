@@ -193,6 +193,7 @@ class RolloutDevice:
 class Rollout:
     id: strawberry.ID = strawberry.field(description="Names this rollout in every other call.")
     image: str = strawberry.field(description="The image as devices are told it, pinned to a digest when one is known.")
+    images: list[str] = strawberry.field(description="Everything it brings: the image, and those that move together with it.")
     image_name: str = strawberry.field(description="Its repository.")
     tag: str | None = strawberry.field(description="Its tag.")
     digest: str | None = strawberry.field(description="Its digest, when known.")
@@ -216,6 +217,7 @@ class Rollout:
         return cls(
             id=strawberry.ID(str(rollout.id)),
             image=str(rollout.image),
+            images=list(map(str, rollout.images)),
             image_name=rollout.image.name,
             tag=rollout.image.tag,
             digest=rollout.image.digest,

@@ -232,15 +232,17 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
     """What live rollouts that reached this device mean for its report; their places are locked until the transaction ends."""
     rows = await conn.fetch(
         """
-        select r.id, r.revision, r.repository, r.image, r.plan, is_offered(m, r) as is_exposed,
+        select r.id, r.revision, r.plan, is_offered(m, r) as is_exposed,
                r.status in ('in_progress', 'paused') as is_under_way,
                m.outcome, m.reason, m.retries, coalesce(m.checked = 'failed', false) as has_failed_check,
                m.returned_at is not null as is_back,
-               (select array_agg(array[s.app, s.service, s.image]) from services s
-                 where s.device_id = m.device_id and s.repository = m.repository) as previous
+               (select array_agg(array[s.app, s.service, s.image, coalesce(part.image, r.image)])
+                  from members part
+                  join services s on s.device_id = part.device_id and s.repository = part.repository
+                 where part.rollout_id = r.id and part.device_id = m.device_id) as services
           from members m
           join rollouts r on r.id = m.rollout_id
-         where m.device_id = $1 and m.live and (is_offered(m, r) or is_taken_back(m, r))
+         where m.device_id = $1 and m.live and m.part = 0 and (is_offered(m, r) or is_taken_back(m, r))
            and r.status not in ('completed', 'rolled_back') -- what these have shown is history, about to be folded
          order by r.id
            for update of m
@@ -482,11 +484,11 @@ def _member(row: Row) -> Member:
 
 
 def _offer(row: Row) -> Offer:
+    services = row["services"] or []
     return Offer(
         rollout_id=RolloutId(row["id"]),
         revision=row["revision"],
-        repository=row["repository"],
-        image=Image.parse(row["image"]),
+        wanted={(app, service): Image.parse(image) for app, service, _, image in services},
         is_exposed=row["is_exposed"],
         is_under_way=row["is_under_way"],
         plan=plans.from_document(row["plan"]),
@@ -495,5 +497,5 @@ def _offer(row: Row) -> Offer:
         reason=row["reason"],
         has_failed_check=row["has_failed_check"],
         is_back=row["is_back"],
-        previous={(app, service): Image.parse(image) for app, service, image in row["previous"] or []},
+        previous={(app, service): Image.parse(image) for app, service, image, _ in services},
     )

@@ -26,18 +26,22 @@ class Moved(Exception):
     """The rollout moved on since it was read; whoever reads it again will see what to do."""
 
 
-async def start(conn: Connection, scope: Scope, release: ReleaseId, image: Image, now: datetime, *, by_hand: bool) -> Rollout:
+async def start(
+    conn: Connection, scope: Scope, release: ReleaseId, image: Image, now: datetime, *, by_hand: bool, also: Sequence[Image] = ()
+) -> Rollout:
     """A new rollout, whose members are still to be ranked. The database allows one active rollout per policy and image."""
     plan = scope.policy.settings.plan(by_hand=by_hand)
     row = await conn.fetchrow(
         """
-        insert into rollouts (policy_id, release_id, repository, image, fleet, except_fleets, by_hand,
+        insert into rollouts (policy_id, release_id, repository, image, also, repositories, fleet, except_fleets, by_hand,
                               plan, soaks, deadline, step, health_check_enabled, are_devices_checked,
                               status, stages, stage, size, frontier, reached, revision, created_at, moved_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'enrolling', '{}', -1, 0, 0, 0, 0, $14, $14)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                'enrolling', '{}', -1, 0, 0, 0, 0, $16, $16)
         returning *
         """,
-        scope.policy.id, release, image.repository, str(image), scope.fleet, list(scope.except_fleets), by_hand,
+        scope.policy.id, release, image.repository, str(image), list(map(str, also)), [one.repository for one in (image, *also)],
+        scope.fleet, list(scope.except_fleets), by_hand,
         *_plan_columns(plan), now,
     )  # fmt: skip
     assert row is not None
@@ -89,7 +93,8 @@ async def locked_active(conn: Connection, policy: PolicyId, repository: str) -> 
     row = await conn.fetchrow(
         """
         select * from rollouts
-         where policy_id = $1 and repository = $2 and status in ('enrolling', 'pending', 'in_progress', 'paused')
+         where policy_id = $1 and $2 = any (repositories) and status in ('enrolling', 'pending', 'in_progress', 'paused')
+         order by id
            for update
         """,
         policy, repository,
@@ -103,7 +108,7 @@ async def locked_around(conn: Connection, device: Device, repositories: Sequence
         """
         select * from rollouts
          where id in (select rollout_id from members where device_id = $1 and live)
-            or repository = any ($2) and status in ('pending', 'in_progress', 'paused')
+            or repositories && $2 and status in ('pending', 'in_progress', 'paused')
                and (fleet is null and not coalesce($3 = any (except_fleets), false) or fleet = $3)
          order by id
            for update
@@ -113,16 +118,16 @@ async def locked_around(conn: Connection, device: Device, repositories: Sequence
     return [_rollout(row) for row in rows]
 
 
-async def lock_active(conn: Connection, repository: str) -> None:
-    """Lock every rollout of this image that is under way."""
+async def lock_active(conn: Connection, repositories: Sequence[str]) -> None:
+    """Lock every rollout of these images that is under way."""
     await conn.execute(
         """
         select from rollouts
-         where repository = $1 and status in ('enrolling', 'pending', 'in_progress', 'paused')
+         where repositories && $1 and status in ('enrolling', 'pending', 'in_progress', 'paused')
          order by id
            for update
         """,
-        repository,
+        repositories,
     )
 
 
@@ -181,13 +186,15 @@ def _zones() -> TypeAdapter[tuple[Zone, ...]]:
 
 
 async def block_release(conn: Connection, rollout: Rollout, actor: str) -> None:
-    """Keep the release of a rollout that is rolled back from being started again by the next webhook."""
+    """Keep what a rollout that is rolled back brought from being started again by the next webhook."""
     await conn.execute(
         """
         update releases set blocked_at = $2, blocked_reason = $3, blocked_by = $4
-         where id = (select release_id from rollouts where id = $1)
+          from unnest($5::text[], $6::text[]) as brought (repository, identity)
+         where policy_id = $1 and releases.repository = brought.repository and releases.identity = brought.identity
         """,
-        rollout.id, rollout.moved_at, rollout.reason or "rolled back", actor,
+        rollout.policy_id, rollout.moved_at, rollout.reason or "rolled back", actor,
+        [image.repository for image in rollout.images], [image.release for image in rollout.images],
     )  # fmt: skip
 
 
@@ -198,7 +205,7 @@ async def counts(conn: Connection, rollout: RolloutId, now: datetime) -> dict[De
         select member_status(m, r, $2) as status, count(*) as devices
           from members m
           join rollouts r on r.id = m.rollout_id
-         where m.rollout_id = $1
+         where m.rollout_id = $1 and m.part = 0
          group by 1
         """,
         rollout, now,
@@ -221,7 +228,7 @@ async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Cou
           from members m
           join rollouts r on r.id = m.rollout_id
           left join unnest($5::text[], $6::integer[]) as zones (name, silent_below) on zones.name = m.zone
-         where m.rollout_id = $1 and (m.live or m.skipped_at is not null) and m.rank < r.reached
+         where m.rollout_id = $1 and m.part = 0 and (m.live or m.skipped_at is not null) and m.rank < r.reached
          group by 1, 2, 3, 4, 5, 6
         """,
         rollout.id, now, rollout.ends[-1] if rollout.ends else 0, patient, list(silent), list(silent.values()),
@@ -261,12 +268,13 @@ async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) 
         """
         with busy as (
             select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
-             where m.rollout_id = $1 and m.lane is not null and m.rank < r.reached and is_on_its_way(m, r, $3)
+             where m.rollout_id = $1 and m.part = 0 and m.lane is not null and m.rank < r.reached and is_on_its_way(m, r, $3)
              group by lane
         ), next as (
             select m.rank, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
               from (select m.* from members m join rollouts r on r.id = m.rollout_id
-                     where m.rollout_id = $1 and m.rank >= $2 and m.live and m.lane is not null and not is_offered(m, r)
+                     where m.rollout_id = $1 and m.part = 0 and m.rank >= $2 and m.live and m.lane is not null
+                       and not is_offered(m, r)
                      order by m.rank limit 10000) as m  -- more are not let in at once
         )
         select min(next.rank) from next left join busy using (lane) where next.nth + coalesce(busy.devices, 0) > $4
@@ -334,6 +342,7 @@ def _rollout(row: Row) -> Rollout:
         id=RolloutId(row["id"]),
         policy_id=PolicyId(row["policy_id"]),
         image=Image.parse(row["image"]),
+        also=tuple(map(Image.parse, row["also"])),
         plan=plans.from_document(row["plan"]),
         status=Status(row["status"]),
         zones=_zones().validate_python(row["zones"]),

@@ -11,6 +11,8 @@ CREATE TABLE public.members (
     reason text,
     returned_at timestamp with time zone,
     skipped_at timestamp with time zone,
+    part smallint DEFAULT 0 NOT NULL,
+    image text,
     zone text,
     lane text,
     progress_at timestamp with time zone,
@@ -50,6 +52,8 @@ CREATE TABLE public.rollouts (
     moved_at timestamp with time zone NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    also text[] DEFAULT '{}'::text[] NOT NULL,
+    repositories text[] NOT NULL,
     plan jsonb NOT NULL,
     soaks interval[] NOT NULL,
     step interval,
@@ -222,7 +226,8 @@ CREATE VIEW public.device_rollout_status AS
    FROM (((public.members m
      JOIN public.rollouts r ON ((r.id = m.rollout_id)))
      JOIN public.devices d ON ((d.id = m.device_id)))
-     LEFT JOIN LATERAL public.first_offer(m.*) offered(rollout_id, revision, at, event, actor, reason, status, stage, frontier, changes) ON (true));
+     LEFT JOIN LATERAL public.first_offer(m.*) offered(rollout_id, revision, at, event, actor, reason, status, stage, frontier, changes) ON (true))
+  WHERE (m.part = 0);
 
 CREATE TABLE public.services (
     device_id bigint NOT NULL,
@@ -240,7 +245,7 @@ CREATE VIEW public.effective_services AS
     s.image AS base_image,
     r.id AS rollout_id,
         CASE
-            WHEN public.is_offered(m.*, r.*) THEN r.image
+            WHEN public.is_offered(m.*, r.*) THEN COALESCE(m.image, r.image)
             WHEN public.is_taken_back(m.*, r.*) THEN s.image
             ELSE COALESCE(m.from_image, s.image)
         END AS image
@@ -264,7 +269,7 @@ CREATE VIEW public.device_target_state AS
     (t.version + COALESCE(( SELECT sum(public.rises(m.*, r.*)) AS sum
            FROM (public.members m
              JOIN public.rollouts r ON ((r.id = m.rollout_id)))
-          WHERE ((m.device_id = t.device_id) AND m.live)), (0)::bigint)) AS version,
+          WHERE ((m.device_id = t.device_id) AND m.live AND (m.part = 0))), (0)::bigint)) AS version,
     COALESCE(( SELECT jsonb_agg(jsonb_build_array(e.app, e.service, e.image)) AS jsonb_agg
            FROM public.effective_services e
           WHERE (e.device_id = t.device_id)), '[]'::jsonb) AS images,
@@ -427,7 +432,7 @@ ALTER TABLE ONLY public.measuring
     ADD CONSTRAINT measuring_pkey PRIMARY KEY (rollout_id);
 
 ALTER TABLE ONLY public.members
-    ADD CONSTRAINT members_pkey PRIMARY KEY (rollout_id, rank);
+    ADD CONSTRAINT members_pkey PRIMARY KEY (rollout_id, rank, part);
 
 ALTER TABLE ONLY public.moves
     ADD CONSTRAINT moves_pkey PRIMARY KEY (rollout_id, revision);
@@ -476,7 +481,7 @@ CREATE UNIQUE INDEX one_active_rollout ON public.rollouts USING btree (policy_id
 
 CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (device_id, repository) WHERE live;
 
-CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_id, rollout_id);
+CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_id, rollout_id, part);
 
 CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.health import ServiceKey
 from domain.ids import DeviceId
 from domain.images import Image
-from domain.targets import ServiceKey, Target, render
+from domain.targets import Target, render
 from storage.connection import Connection
 
 

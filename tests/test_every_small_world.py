@@ -187,7 +187,7 @@ def _beginning(kind: Kind) -> World:
         {"image_pattern": "nginx", "update_strategy": "manual", "max_failure_rate": LIMIT, "min_outcomes": 2} | clocks | kind.policy
     )
     rollout = Rollout(
-        id=RolloutId(1), policy_id=PolicyId(1), image=Image.parse("nginx:2"), plan=policy.plan(), fleet=None, except_fleets=(),
+        id=RolloutId(1), policy_id=PolicyId(1), image=Image.parse("nginx:2"), also=(), plan=policy.plan(), fleet=None, except_fleets=(),
         by_hand=False, status=Status.ENROLLING, stages=(), canaries=(), ends=(), stage=-1, size=0, frontier=0, reached=0, zones=(),
         revision=0,
         frontier_at=None, paced_at=None, settled_at=None, answered_at=None, promoted=-1, approved_by=(),

@@ -26,6 +26,8 @@ alter table devices
     add aside_reason text;
 
 alter table rollouts
+    add also         text[] not null default '{}', -- images of other repositories that move together with the first
+    add repositories text[], -- of all its images
     add plan      jsonb,
     add soaks     interval[], -- of each stage; these and the next are what SQL reads of the plan
     add step      interval,
@@ -38,6 +40,7 @@ alter table rollouts
     add are_devices_checked boolean not null default false, -- from outside, each; again what SQL reads of the plan
     add approved_by text[] not null default '{}';
 update rollouts set
+    repositories = array[repository],
     soaks = array_fill(soak, array[cardinality(shares)]),
     -- Earlier batches are told from the moves; the soak was the same for all of them.
     ends = coalesce((select array_agg(frontier order by stage)
@@ -53,6 +56,7 @@ update rollouts set
         'pickup', extract(epoch from pickup), 'deadline', extract(epoch from deadline),
         'health_check_enabled', health_check_enabled, 'auto_rollback_enabled', auto_rollback_enabled, 'starts_by_itself', starts_by_itself);
 alter table rollouts
+    alter repositories set not null,
     alter plan set not null,
     alter soaks set not null,
     drop shares, drop delay, drop soak, drop pickup, drop max_failure_rate, drop min_outcomes, drop auto_rollback_enabled, drop starts_by_itself;
@@ -65,6 +69,9 @@ alter table moves add changes jsonb; -- every field of the rollout that the move
 alter table members drop constraint members_outcome_check;
 alter table members
     add check (outcome in ('running', 'failed', 'unhealthy', 'refused', 'timed_out')),
+    -- Where several images move together, a device has a row for each: the first, 0, is what counts, the others follow it in everything.
+    add part         smallint not null default 0,
+    add image        text,        -- what another row than the first brings
     add zone         text,        -- whose window it waits for; null in a rollout without windows
     add lane         text,        -- its value of the label of which only so many may be on their way at once
     add progress_at  timestamptz, -- last sign of progress since it took the image
@@ -74,6 +81,9 @@ alter table members
     add checked      text check (checked in ('passed', 'failed', 'inconclusive')), -- from outside, since it runs the image
     add checked_at   timestamptz,
     add deferred_at  timestamptz; -- silent when its turn came, where only so many may be on their way; offered it again once it is seen
+alter table members drop constraint members_pkey, add primary key (rollout_id, rank, part);
+drop index one_place_per_rollout;
+create unique index one_place_per_rollout on members (device_id, rollout_id, part);
 create index members_to_retry on members (retry_at) where retry_at is not null and live;
 
 -- What checks from outside have shown of a batch, or of one of its devices.
@@ -187,7 +197,7 @@ $$;
 create view effective_services as
 select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id as rollout_id,
        case
-           when is_offered(m, r) then r.image
+           when is_offered(m, r) then coalesce(m.image, r.image)
            when is_taken_back(m, r) then s.image
            else coalesce(m.from_image, s.image)
        end as image
@@ -198,7 +208,7 @@ select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id 
 create view device_target_state as
 select d.uuid as device_uuid, t.device_id, t.apps, t.config,
        t.version + coalesce((select sum(rises(m, r)) from members m join rollouts r on r.id = m.rollout_id
-                              where m.device_id = t.device_id and m.live), 0)::bigint as version,
+                              where m.device_id = t.device_id and m.live and m.part = 0), 0)::bigint as version,
        coalesce((select jsonb_agg(jsonb_build_array(e.app, e.service, e.image)) from effective_services e
                   where e.device_id = t.device_id), '[]') as images,
        exists (select from members m join rollouts r on r.id = m.rollout_id
@@ -215,7 +225,8 @@ select m.rollout_id, d.uuid as device_uuid, m.device_id, m.rank,
   from members m
   join rollouts r on r.id = m.rollout_id
   join devices d on d.id = m.device_id
-  left join lateral first_offer(m) as offered on true;
+  left join lateral first_offer(m) as offered on true
+ where m.part = 0;
 
 -- migrate: rollback
 
