@@ -19,6 +19,8 @@ class Device:
     fleet: str | None
     created_at: datetime
     last_seen_at: datetime | None
+    labels: dict[str, str] = field(default_factory=dict, hash=False)
+    """What operators wrote on it."""
 
 
 @dataclass(frozen=True, slots=True)

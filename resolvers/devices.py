@@ -5,6 +5,7 @@ import uuid as uuids
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from domain import labels as labels_of
 from domain import targets as rules
 from domain.actors import Permission
 from domain.devices import CurrentState, Device, Report, services_of
@@ -116,7 +117,7 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
     if config is not None and not isinstance(config, dict):
         raise BadInput("config must be an object")
     async with ctx.db.transaction() as conn:
-        device = await _found(conn, uuid)
+        device = await named(conn, uuid)
         await devices.lock(conn, device.id)
         had, has = await targets.repositories(conn, device.id), {image.repository for image in images.values()}
         await enrolment.shared(conn, had | has)
@@ -134,6 +135,16 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
             if rollout.image.repository in has - had:
                 await _join(ctx, conn, rollout, device.id, now)
         return await targets.target(conn, device.id)
+
+
+async def set_labels(ctx: Context, uuid: str, labels: object) -> Device:
+    """Write labels on a device in the place of those it has; rollouts that it is in go by the ones it had when they began."""
+    ctx.actor.must(Permission.OPERATE)
+    documents.check(labels, "labels")
+    checked = labels_of.checked(labels)
+    async with ctx.db.transaction() as conn:
+        device = await named(conn, uuid)
+        return await devices.set_labels(conn, device.id, checked)
 
 
 async def one(ctx: Context, uuid: str) -> Device | None:
@@ -184,7 +195,8 @@ def checked_uuid(text: str) -> str:
         raise BadInput(f"“{text[:64]}” is not a uuid") from bad
 
 
-async def _found(conn: Connection, uuid: str) -> Device:
+async def named(conn: Connection, uuid: str) -> Device:
+    """The device of that uuid; raises NotFound."""
     device = await devices.by_uuid(conn, checked_uuid(uuid))
     if device is None:
         raise NotFound(f"there is no device {uuid}")

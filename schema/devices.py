@@ -6,10 +6,12 @@ from typing import Any, Self
 import strawberry
 from strawberry.scalars import JSON
 
+from domain import aside as set_aside
 from domain import devices as domain
 from domain import targets
 from domain.ids import DeviceId, RolloutId
-from resolvers import devices
+from resolvers import aside, devices
+from schema.enums import AsideKind
 from schema.paging import DEFAULT, Connection, paged
 from schema.rollouts import RolloutDevice
 from schema.session import Info
@@ -38,6 +40,19 @@ class CurrentState:
         return cls(apps=JSON(state.apps), version=state.version, info=JSON(state.info), reported_at=state.reported_at)
 
 
+@strawberry.type(description="That a device joins no rollout.")
+class Aside:
+    kind: AsideKind = strawberry.field(description="Whether it is pinned, held or quarantined.")
+    until: datetime | None = strawberry.field(description="When that ends by itself; null: when somebody releases it.")
+    at: datetime = strawberry.field(description="Since when.")
+    by: str = strawberry.field(description="Who set it aside: an operator, or rollwave itself.")
+    reason: str | None = strawberry.field(description="Why.")
+
+    @classmethod
+    def of(cls, aside: set_aside.Aside) -> Self:
+        return cls(kind=aside.kind, until=aside.until, at=aside.at, by=aside.by, reason=aside.reason)
+
+
 @strawberry.type(description="One machine in the field.")
 class Device:
     uuid: strawberry.ID = strawberry.field(description="The name it gave itself when it registered.")
@@ -46,6 +61,10 @@ class Device:
     fleet: str | None = strawberry.field(description="The fleet its provisioning key belongs to.")
     created_at: datetime = strawberry.field(description="When it registered.")
     last_seen_at: datetime | None = strawberry.field(description="When it last polled or reported, to half a minute.")
+    labels: JSON = strawberry.field(
+        description="What operators wrote on it, strings by name. A rollout reads them when it ranks its devices and not again: "
+        "the time zone whose window a device waits for, and the value of a label of which only so many may be on their way."
+    )
     device_id: strawberry.Private[DeviceId]
 
     @classmethod
@@ -57,8 +76,14 @@ class Device:
             fleet=device.fleet,
             created_at=device.created_at,
             last_seen_at=device.last_seen_at,
+            labels=JSON(device.labels),
             device_id=device.id,
         )
+
+    @strawberry.field(description="Whether and why it joins no rollout now; null if it does.")
+    async def aside(self, info: Info) -> Aside | None:
+        found = await aside.of_device(info.context.ctx, self.device_id)
+        return None if found is None else Aside.of(found)
 
     @strawberry.field(description="What it should run, rollouts included.")
     async def target_state(self, info: Info) -> TargetState:

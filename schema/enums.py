@@ -2,6 +2,7 @@
 
 import strawberry
 
+from domain.aside import AsideKind
 from domain.checks import CheckKind, State
 from domain.pacing import Counts
 from domain.policies import RollbackMode, Strategy
@@ -20,5 +21,6 @@ strawberry.enum(Counts, name="RampCounts", description="What makes a ramp climb:
 strawberry.enum(CheckKind, name="CheckKind", description="What a check from outside asks.")
 strawberry.enum(State, name="CheckState", description="Where a check stands; inconclusive asks for an operator.")
 strawberry.enum(On, name="WaitsFor", description="Who or what ends a wait.")
+strawberry.enum(AsideKind, name="AsideKind", description="Why a device joins no rollout.")
 
-__all__ = ["CheckKind", "Counts", "DeviceStatus", "On", "RollbackMode", "State", "Status", "Strategy"]
+__all__ = ["AsideKind", "CheckKind", "Counts", "DeviceStatus", "On", "RollbackMode", "State", "Status", "Strategy"]

@@ -1,12 +1,14 @@
 """What can be done."""
 
+from datetime import datetime
+
 import strawberry
 from strawberry.scalars import JSON
 
 from domain.ids import PolicyId, RolloutId
 from domain.requests import Request
-from resolvers import devices, images, policies, rollouts
-from schema.devices import TargetState
+from resolvers import aside, devices, images, policies, rollouts
+from schema.devices import Device, TargetState
 from schema.paging import number
 from schema.policies import CreatePolicyInput, Policy, UpdatePolicyInput, fields_as_written
 from schema.rollouts import Rollout
@@ -109,6 +111,34 @@ class Mutation:
         self, info: Info, uuid: strawberry.ID, apps: JSON, config: JSON | None = None, expected_version: int | None = None
     ) -> TargetState:
         return TargetState.of(await devices.set_target(info.context.ctx, uuid, apps, config, expected_version))
+
+    @strawberry.mutation(
+        description="Write labels on a device in the place of those it has: at most 64 strings, names of 1 to 63 characters, values of at "
+        "most 255. A rollout reads them when it ranks its devices; those under way go on by what it read then."
+    )
+    async def set_device_labels(self, info: Info, uuid: strawberry.ID, labels: JSON) -> Device:
+        return Device.of(await devices.set_labels(info.context.ctx, uuid, labels))
+
+    @strawberry.mutation(
+        description="Have a device stay exactly at what it is told to run now, until it is released: it leaves the rollouts it is in, "
+        "keeps the image it is shown, also should that be rolled back, and joins no other. `setDeviceTarget` still changes it."
+    )
+    async def pin_device(self, info: Info, uuid: strawberry.ID, reason: str | None = None) -> Device:
+        return Device.of(await aside.pin(info.context.ctx, uuid, reason))
+
+    @strawberry.mutation(
+        description="Have a device join no rollout until then. It leaves those that have not offered it their image yet; "
+        "in those that have it stays. A hold that is there is replaced; a device that is pinned or quarantined must be released first."
+    )
+    async def hold_device(self, info: Info, uuid: strawberry.ID, until: datetime, reason: str | None = None) -> Device:
+        return Device.of(await aside.hold(info.context.ctx, uuid, until, reason))
+
+    @strawberry.mutation(
+        description="Let a device that is pinned, held or quarantined join rollouts again: the next one, not those that are under way. "
+        "One that is not set aside stays as it is."
+    )
+    async def release_device(self, info: Info, uuid: strawberry.ID) -> Device:
+        return Device.of(await aside.release(info.context.ctx, uuid))
 
     @strawberry.mutation(description="A key that lets devices register themselves in a fleet. It is shown this once.")
     async def create_provisioning_key(self, info: Info, fleet: str | None = None) -> str:

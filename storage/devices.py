@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from domain.aside import Aside, AsideKind
 from domain.devices import CurrentState, Device, Report
 from domain.ids import DeviceId
 from storage.connection import Connection, Row
@@ -97,12 +98,45 @@ async def quarantine(conn: Connection, device: DeviceId, after: int, now: dateti
         """
         update devices set aside = 'quarantined', aside_until = null, aside_at = $3, aside_by = 'rollwave',
                            aside_reason = 'it failed in ' || $2 || ' rollouts in a row'
-         where id = $1 and aside is null
+         where id = $1 and not is_aside(devices, $3)
            and (select count(*) = $2 and bool_and(outcome <> 'running')
                   from (select outcome from members where device_id = $1 and outcome is not null order by rollout_id desc limit $2) as last)
         """,
         device, after, now,
     )  # fmt: skip
+
+
+async def set_aside(conn: Connection, device: DeviceId, aside: Aside) -> None:
+    """Keep a device from joining rollouts, for the reason that counts from now on."""
+    await conn.execute(
+        "update devices set aside = $2, aside_until = $3, aside_at = $4, aside_by = $5, aside_reason = $6 where id = $1",
+        device, aside.kind, aside.until, aside.at, aside.by, aside.reason,
+    )  # fmt: skip
+
+
+async def release(conn: Connection, device: DeviceId) -> None:
+    """Let a device join rollouts again."""
+    await conn.execute(
+        "update devices set aside = null, aside_until = null, aside_at = null, aside_by = null, aside_reason = null where id = $1", device
+    )
+
+
+async def aside(conn: Connection, device: DeviceId, now: datetime) -> Aside | None:
+    """Why a device joins no rollout now; None if it does."""
+    row = await conn.fetchrow("select d.* from devices d where id = $1 and is_aside(d, $2)", device, now)
+    return None if row is None else aside_in(row)
+
+
+def aside_in(row: Row) -> Aside:
+    """What a device's row says of its being set aside."""
+    return Aside(AsideKind(row["aside"]), row["aside_until"], row["aside_at"], row["aside_by"], row["aside_reason"])
+
+
+async def set_labels(conn: Connection, device: DeviceId, labels: dict[str, str]) -> Device:
+    """Write these labels on a device, and no others."""
+    row = await conn.fetchrow("update devices set labels = $2 where id = $1 returning *", device, labels)
+    assert row is not None
+    return _device(row)
 
 
 async def by_uuid(conn: Connection, uuid: str) -> Device | None:
@@ -137,4 +171,5 @@ def _device(row: Row) -> Device:
         fleet=row["fleet"],
         created_at=row["created_at"],
         last_seen_at=row["last_seen_at"],
+        labels=row["labels"],
     )

@@ -113,7 +113,7 @@ async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], no
            and ($3::text is null or d.fleet = $3)
            and (d.fleet is null or d.fleet <> all ($4::text[]))
            and not exists (select from members m where m.device_id = e.device_id and m.rollout_id = $7) -- left it, and stays out
-           and (d.aside is null or d.aside_until <= $8)
+           and not is_aside(d, $8)
          group by e.device_id
         having bool_or(e.image <> $5)
            and not bool_or(e.image = any ($6::text[]))
@@ -418,6 +418,34 @@ async def skip(conn: Connection, device: DeviceId, repository: str, now: datetim
         device, repository, now,
     )  # fmt: skip
     return steps or 0
+
+
+async def keep(conn: Connection, device: DeviceId, now: datetime, *, only_unoffered: bool) -> None:
+    """Take a device out of the rollouts it is in, or of those only that have not offered it their image; it sees no difference.
+
+    What it shows becomes part of its base target. A rollout that has ended keeps what the device showed of its image.
+    """
+    await conn.execute(
+        """
+        with leaving as materialized (
+            select m.rollout_id, m.repository, rises(m, r) as steps,
+                   r.finished_at is null or member_status(m, r, $2) = 'deferred' as is_left
+              from members m join rollouts r on r.id = m.rollout_id
+             where m.device_id = $1 and m.live and (not $3 or not is_offered(m, r) and not is_taken_back(m, r))
+        ), images as (
+            update services set image = shown.image
+              from leaving join effective_services shown on shown.device_id = $1 and shown.repository = leaving.repository
+             where services.device_id = $1 and services.app = shown.app and services.service = shown.service
+        ), versions as (
+            update targets set version = targets.version + (select sum(steps) from leaving)
+             where targets.device_id = $1 and exists (select from leaving)
+        )
+        update members set live = false, skipped_at = case when is_left then $2::timestamptz end
+          from leaving
+         where members.device_id = $1 and members.rollout_id = leaving.rollout_id
+        """,
+        device, now, only_unoffered,
+    )  # fmt: skip
 
 
 async def page(

@@ -97,6 +97,31 @@ CREATE FUNCTION public.first_offer(m public.members) RETURNS SETOF public.moves
      order by moves.revision limit 1
 $$;
 
+CREATE TABLE public.devices (
+    id bigint NOT NULL,
+    uuid uuid NOT NULL,
+    name text NOT NULL,
+    type text NOT NULL,
+    fleet text,
+    key_hash bytea NOT NULL,
+    sends_version boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    aside text,
+    aside_until timestamp with time zone,
+    aside_at timestamp with time zone,
+    aside_by text,
+    aside_reason text,
+    CONSTRAINT devices_aside_check CHECK ((aside = ANY (ARRAY['pinned'::text, 'held'::text, 'quarantined'::text])))
+);
+
+CREATE FUNCTION public.is_aside(d public.devices, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select d.aside is not null and coalesce(d.aside_until > at, true)
+$$;
+
 CREATE FUNCTION public.is_checked(m public.members, r public.rollouts) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -187,25 +212,6 @@ CREATE TABLE public.current_states (
     version bigint,
     info jsonb NOT NULL,
     reported_at timestamp with time zone NOT NULL
-);
-
-CREATE TABLE public.devices (
-    id bigint NOT NULL,
-    uuid uuid NOT NULL,
-    name text NOT NULL,
-    type text NOT NULL,
-    fleet text,
-    key_hash bytea NOT NULL,
-    sends_version boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    last_seen_at timestamp with time zone,
-    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
-    aside text,
-    aside_until timestamp with time zone,
-    aside_at timestamp with time zone,
-    aside_by text,
-    aside_reason text,
-    CONSTRAINT devices_aside_check CHECK ((aside = ANY (ARRAY['pinned'::text, 'held'::text, 'quarantined'::text])))
 );
 
 CREATE VIEW public.device_rollout_status AS

@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +55,10 @@ ROOTS = {
         "rollBackBatch": 'mutation { rollBackBatch(id: "1", batch: 1) { id } }',
         "rollBackDevice": f'mutation {{ rollBackDevice(id: "1", uuid: "{nth(1)}") {{ id }} }}',
         "setDeviceTarget": f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{}}) {{ version }} }}',
+        "setDeviceLabels": f'mutation {{ setDeviceLabels(uuid: "{nth(1)}", labels: {{ site: "north" }}) {{ uuid }} }}',
+        "pinDevice": f'mutation {{ pinDevice(uuid: "{nth(1)}", reason: "a fair") {{ uuid }} }}',
+        "holdDevice": f'mutation {{ holdDevice(uuid: "{nth(1)}", until: "2030-01-31T06:00:00Z") {{ uuid }} }}',
+        "releaseDevice": f'mutation {{ releaseDevice(uuid: "{nth(1)}") {{ uuid }} }}',
         "createProvisioningKey": "mutation { createProvisioningKey }",
     },
     "Subscription": {
@@ -808,6 +813,40 @@ async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(s
     assert await api.graphql(unblock, policy="1", image="docker.io/library/nginx:1.27") == {"unblockRelease": True}
     assert await api.graphql(unblock, policy="1", image="nginx:1.27") == {"unblockRelease": False}
     assert (await api.graphql(CREATE_ROLLOUT, policy="1", image="nginx:1.27"))["createRollout"]["id"] == "2"
+
+
+# Devices set aside
+
+
+async def test_a_device_says_what_is_written_on_it_and_why_it_joins_no_rollout(server: Running, api: Api) -> None:
+    await api.device(nth(1), web("nginx:1.26"))
+    read = f'{{ device(uuid: "{nth(1)}") {{ labels aside {{ kind until at by reason }} }} }}'
+    assert (await api.graphql(read))["device"] == {"labels": {}, "aside": None}
+
+    label = f'mutation ($labels: JSON!) {{ setDeviceLabels(uuid: "{nth(1)}", labels: $labels) {{ labels }} }}'
+    hold = f'mutation ($until: DateTime!) {{ holdDevice(uuid: "{nth(1)}", until: $until) {{ aside {{ kind until by reason }} }} }}'
+    until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    assert (await api.graphql(label, labels={"site": "north"}))["setDeviceLabels"] == {"labels": {"site": "north"}}
+    held = (await api.graphql(hold, until=until))["holdDevice"]
+    assert held == {"aside": {"kind": "HELD", "until": until, "by": "ops", "reason": None}}
+    await api.graphql(ROOTS["Mutation"]["pinDevice"])
+    pinned = (await api.graphql(read))["device"]["aside"]
+    assert pinned == {"kind": "PINNED", "until": None, "by": "ops", "reason": "a fair", "at": pinned["at"]}
+
+    before = await everything(server.db)
+    for bad in ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", until[:19], "9999-12-31T23:59:59-14:00", "tomorrow", 7, None):
+        assert (await api.refused(hold, until=bad))[0] == "BAD_USER_INPUT", bad
+    assert (await api.refused(hold, until=until))[0] == "CONFLICT"
+    labels: list[Any] = [None, [], "a", {"": "a"}, {"a": 1}, {"a": "v" * 256}, {"n" * 64: "a"}, {str(n): "" for n in range(65)}]
+    for wrong in labels:
+        assert (await api.refused(label, labels=wrong))[0] == "BAD_USER_INPUT", wrong
+    assert (await api.refused(ROOTS["Mutation"]["pinDevice"].replace("a fair", "r" * 501)))[0] == "BAD_USER_INPUT"
+    for name in ("pinDevice", "holdDevice", "releaseDevice", "setDeviceLabels"):
+        assert (await api.refused(ROOTS["Mutation"][name].replace(nth(1), UNKNOWN)))[0] == "NOT_FOUND", name
+    assert await everything(server.db) == before
+
+    await api.graphql(ROOTS["Mutation"]["releaseDevice"])
+    assert (await api.graphql(read))["device"] == {"labels": {"site": "north"}, "aside": None}
 
 
 # Following

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ from domain.statuses import Status
 from domain.targets import Target
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import devices, events, images, policies
+from resolvers import aside, devices, events, images, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
@@ -175,6 +176,7 @@ class Operator(Somebody):
         self.world = world
         self.habits: dict[Callable[[], Awaitable[None]], int] = {
             self.write_back: 2, self.write_anew: 3, self.ask: 2, self.roll_out: 1, self.switch: 1, self.wait: 1,
+            self.set_aside: 2, self.release: 1,
         }  # fmt: skip
 
     async def act(self) -> None:
@@ -207,6 +209,20 @@ class Operator(Somebody):
     async def switch(self) -> None:
         """Switch a policy off, or on."""
         await policies.update(self.door, self.dice.choice(self.world.policies), {"enabled": self.dice.random() < 0.8})
+
+    async def set_aside(self) -> None:
+        """Pin a device, or hold it: what it is told stays as it is."""
+        device = self.dice.choice(self.world.agents).device
+        if self.dice.random() < 0.5:
+            await aside.pin(self.door, device.uuid, None)
+            return
+        async with self.door.db.reading() as conn:
+            until = await self.door.db.now(conn) + timedelta(minutes=self.dice.choice([5, 60]))
+        await aside.hold(self.door, device.uuid, until, None)
+
+    async def release(self) -> None:
+        """Let a device join rollouts again."""
+        await aside.release(self.door, self.dice.choice(self.world.agents).device.uuid)
 
     async def wait(self) -> None:
         """Let time pass: past a soak, past the time to pick up, past the deadline."""

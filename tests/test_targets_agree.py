@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from datetime import timedelta
 
 import pytest
 
@@ -13,16 +14,19 @@ from domain.rollouts import Rollout
 from domain.targets import Membership, effective_image, effective_version
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
+from resolvers import aside
 from resolvers import rollouts as use
 from resolvers.context import Context
+from resolvers.devices import by_id
 from storage import members, rollouts, targets
 from storage.connection import Connection, Row
 from storage.database import Database
 from tests.clock import MovableClock
-from tests.factories import a_policy, everybody_says, offered, push
+from tests.factories import a_policy, at, everybody_says, offered, push
 from tools.crowd import crowd
 
 Seen = dict[DeviceId, tuple[str, int]]
+UNSEEN = ("tidy", "set aside")
 
 
 async def _by_database(db: Database, devices: list[DeviceId]) -> Seen:
@@ -77,7 +81,7 @@ async def test_the_domain_and_the_views_agree_through_any_history(operator: Cont
     version, latest = 2, None
     before = await _by_database(db, devices)
     for _ in range(25):
-        act = dice.choice(["push", "good", "bad", "some", "wait", "roll back", "tidy", "cancel"])
+        act = dice.choice(["push", "good", "bad", "some", "wait", "roll back", "tidy", "cancel", "set aside"])
         if act == "push":
             latest, version = await push(operator, f"nginx:{version}.0.0"), version + 1
         elif act in ("good", "bad") and latest:
@@ -90,16 +94,29 @@ async def test_the_domain_and_the_views_agree_through_any_history(operator: Cont
             clock.advance(minutes=20)
         elif act in ("roll back", "cancel") and latest and (await use.one(operator, latest)).status.is_active:  # type: ignore[union-attr]
             await _ask(operator, latest, Request.ROLL_BACK if act == "roll back" else Request.CANCEL)
-        elif act == "tidy":
+        elif act in UNSEEN:
             told = await _by_database(db, devices)
-            await tidy(db)
-            assert await _by_database(db, devices) == told, "folding is seen by nobody"
-        if act != "tidy":
+            await (tidy(db) if act == "tidy" else _set_aside(operator, dice.choice(devices), dice))
+            assert await _by_database(db, devices) == told, "seen by nobody"
+        if act not in UNSEEN:
             await reconcile(db)
         now = await _by_database(db, devices)
         assert now == await _by_domain(db, devices)
         _only_forward(before, now)
         before = now
+
+
+async def _set_aside(operator: Context, device: DeviceId, dice: random.Random) -> None:
+    """Pin a device or hold it, and sometimes let go of it again."""
+    found = await by_id(operator, device)
+    assert found is not None
+    if dice.random() < 0.5:
+        await aside.pin(operator, found.uuid, None)
+    else:
+        await aside.release(operator, found.uuid)
+        await aside.hold(operator, found.uuid, await at(operator.db) + timedelta(minutes=30), None)
+    if dice.random() < 0.5:
+        await aside.release(operator, found.uuid)
 
 
 async def _ask(operator: Context, rollout: RolloutId, request: Request) -> None:

@@ -25,6 +25,11 @@ alter table devices
     add aside_by     text,
     add aside_reason text;
 
+-- It joins no rollout at this time.
+create function is_aside(d devices, at timestamptz) returns boolean language sql stable as $$
+    select d.aside is not null and coalesce(d.aside_until > at, true)
+$$;
+
 alter table rollouts
     add also         text[] not null default '{}', -- images of other repositories that move together with the first
     add repositories text[], -- of all its images
