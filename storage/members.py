@@ -104,23 +104,14 @@ async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], no
     await conn.execute(
         """
         insert into chosen (device_id)
-        select e.device_id
-          from effective_services e
-          join devices d on d.id = e.device_id
-          left join rollouts r on r.id = e.rollout_id
-         where e.repository = $1
-           and ($2::bigint is null or e.device_id = $2)
-           and ($3::text is null or d.fleet = $3)
-           and (d.fleet is null or d.fleet <> all ($4::text[]))
-           and not exists (select from members m where m.device_id = e.device_id and m.rollout_id = $7) -- left it, and stays out
-           and not is_aside(d, $8)
-         group by e.device_id
-        having bool_or(e.image <> $5)
-           and not bool_or(e.image = any ($6::text[]))
-           and not bool_or(coalesce(r.status in ('enrolling', 'pending', 'in_progress', 'paused'), false))
+        select c.device_id from choice($1, $2, $3, $4, $5, null, $6) as c
+         where c.why_not is null
+           and ($7::bigint is null or c.device_id = $7)
+           and ($4::text is null or c.device_fleet = $4) -- implied, but so a small fleet is found without looking at the others
+           and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $8) -- left it, and stays out
         """,
-        rollout.image.repository, only, rollout.fleet, list(rollout.except_fleets), str(rollout.image), [str(image) for image in newer],
-        rollout.id, now,
+        rollout.image.repository, str(rollout.image), [str(image) for image in newer], rollout.fleet, list(rollout.except_fleets), now,
+        only, rollout.id,
     )  # fmt: skip
     if rollout.plan.schedule.windows:
         await _place(conn, rollout.plan.schedule)

@@ -210,6 +210,28 @@ select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id 
   left join members m on m.device_id = s.device_id and m.repository = s.repository and m.live
   left join rollouts r on r.id = m.rollout_id;
 
+-- Each device that runs an image of this repository, and why a rollout of an image to a fleet leaves it out; null: it takes part.
+-- The only place this is said: members are enrolled by it, and previews counted. `superseded` is a rollout that is about to end.
+create function choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint, at timestamptz)
+returns table (device_id bigint, device_fleet text, why_not text, rollout_id bigint) language sql stable as $$
+    select d.id, d.fleet,
+           case
+               when d.fleet = any (choice.except_fleets) then 'own_policy'
+               when d.fleet is distinct from coalesce(choice.fleet, d.fleet) then 'other_fleet'
+               when bool_and(e.image = choice.image) then 'same_image'
+               when bool_or(e.image = any (choice.newer)) then 'newer_version'
+               when is_aside(d, choice.at) then d.aside
+               when count(r.id) > 0 then 'other_rollout'
+           end,
+           max(r.id)
+      from effective_services e
+      join devices d on d.id = e.device_id
+      left join rollouts r on r.id = e.rollout_id and r.status in ('enrolling', 'pending', 'in_progress', 'paused')
+                              and r.id is distinct from choice.superseded
+     where e.repository = choice.repository
+     group by d.id
+$$;
+
 create view device_target_state as
 select d.uuid as device_uuid, t.device_id, t.apps, t.config,
        t.version + coalesce((select sum(rises(m, r)) from members m join rollouts r on r.id = m.rollout_id
