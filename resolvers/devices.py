@@ -127,12 +127,12 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
         if expected_version is not None and expected_version != before.version:
             raise Conflict(f"the target is at version {before.version}, not {expected_version}: read it again")
         now = await ctx.db.now(conn)
-        overruled = _overruled(services, images)
+        overruled = await members.together(conn, device.id, _overruled(services, images))
         rise = 1 + sum([await members.skip(conn, device.id, repository, now) for repository in overruled])
         base = {key: image if image.repository in overruled else _base(services.get(key), image) for key, image in images.items()}
         await targets.replace(conn, device.id, template, before.config if config is None else config, base, rise, now)
         for rollout in concerned:
-            if rollout.image.repository in has - had:
+            if (has - had) & set(rollout.repositories):
                 await _join(ctx, conn, rollout, device.id, now)
         return await targets.target(conn, device.id)
 

@@ -100,7 +100,9 @@ async def quarantine(conn: Connection, device: DeviceId, after: int, now: dateti
                            aside_reason = 'it failed in ' || $2 || ' rollouts in a row'
          where id = $1 and not is_aside(devices, $3)
            and (select count(*) = $2 and bool_and(outcome <> 'running')
-                  from (select outcome from members where device_id = $1 and outcome is not null order by rollout_id desc limit $2) as last)
+                  from (select outcome from members
+                         where device_id = $1 and part = 0 and outcome is not null
+                         order by rollout_id desc limit $2) as last)
         """,
         device, after, now,
     )  # fmt: skip

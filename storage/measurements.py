@@ -74,7 +74,7 @@ async def to_check(conn: Connection, rollout: Rollout, limit: int) -> list[Check
           left join current_states c on c.device_id = m.device_id,
                lateral (select max(at) as at from measurements
                          where rollout_id = r.id and stage = batch_of(m, r) and device_id = m.device_id) as last
-         where r.id = $1 and m.live and m.outcome = 'running' and m.checked is null and is_offered(m, r)
+         where r.id = $1 and m.part = 0 and m.live and m.outcome = 'running' and m.checked is null and is_offered(m, r)
          order by last.at nulls first limit $2
         """,
         rollout.id, limit,
@@ -113,7 +113,7 @@ async def conclude(conn: Connection, rollout: RolloutId, device: DeviceId, state
         """,
         rollout, device, state, since, now,
     )  # fmt: skip
-    return done == "UPDATE 1"
+    return done != "UPDATE 0"
 
 
 async def forget(conn: Connection, rollout: RolloutId, device: DeviceId) -> None:

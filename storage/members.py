@@ -1,6 +1,6 @@
 """Every statement that reads or writes members: the devices of a rollout, each with its rank."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,7 +64,7 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
     """
     plan = rollout.plan
     await _choose(conn, rollout, newer, now, only)
-    await _fold_chosen(conn, rollout, now)
+    await _fold_chosen(conn, now)
     named = [(uuid, stage) for stage, planned in enumerate(plan.stages) for uuid in planned.canaries]
     cap = plan.pace.per_label
     rows = await conn.fetch(
@@ -75,16 +75,21 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
                    coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '1 minute'), false) as is_awake,
                    hashint8extended(d.id, $1) as salted
               from chosen
-              join devices d on d.id = chosen.device_id
+              join devices d on d.id = chosen.device_id and chosen.part = 0
               left join unnest($8::uuid[], $9::integer[]) as canary (uuid, stage) on canary.uuid = d.uuid
         ), paired as (
             select *, case when lane is null then 0
                            else (row_number() over (partition by lane order by stage, is_awake desc, salted, id) - 1) / $7 end as turn
               from candidates
+        ), ranked as (
+            select *, $2 + row_number() over (order by stage, is_awake desc, turn, salted, id) - 1 as rank from paired
         ), inserted as (
             insert into members (rollout_id, rank, device_id, repository, from_image, lane, zone)
-            select $1, $2 + row_number() over (order by stage, is_awake desc, turn, salted, id) - 1, id, $3, from_image, lane, zone
-              from paired
+            select $1, rank, id, $3, from_image, lane, zone from ranked
+        ), followed as (
+            insert into members (rollout_id, rank, part, device_id, repository, image, from_image, lane, zone)
+            select $1, rank, chosen.part, id, chosen.repository, chosen.image, chosen.from_image, lane, ranked.zone
+              from ranked join chosen on chosen.device_id = ranked.id and chosen.part > 0
         )
         select stage, zone, count(*) as devices from paired group by stage, zone
         """,
@@ -100,11 +105,23 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
 
 
 async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
-    await conn.execute("create temporary table chosen (device_id bigint primary key, from_image text, zone text) on commit drop")
     await conn.execute(
         """
-        insert into chosen (device_id)
-        select c.device_id from choice($1, $2, $3, $4, $5, null, $6) as c
+        create temporary table chosen (device_id bigint, part smallint, repository text, image text, from_image text, zone text,
+                                       primary key (device_id, part)) on commit drop
+        """
+    )
+    await (_choose_together if rollout.also else _choose_alone)(conn, rollout, newer, now, only)
+    if rollout.plan.schedule.windows:
+        await _place(conn, rollout.plan.schedule)
+    await conn.execute("analyze chosen")
+
+
+async def _choose_alone(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
+    await conn.execute(
+        """
+        insert into chosen (device_id, part, repository)
+        select c.device_id, 0, $1 from choice($1, $2, $3, $4, $5, null, $6) as c
          where c.why_not is null
            and ($7::bigint is null or c.device_id = $7)
            and ($4::text is null or c.device_fleet = $4) -- implied, but so a small fleet is found without looking at the others
@@ -113,43 +130,67 @@ async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], no
         rollout.image.repository, str(rollout.image), [str(image) for image in newer], rollout.fleet, list(rollout.except_fleets), now,
         only, rollout.id,
     )  # fmt: skip
-    if rollout.plan.schedule.windows:
-        await _place(conn, rollout.plan.schedule)
-    await conn.execute("analyze chosen")
+
+
+async def _choose_together(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
+    """All images or none: a device takes part if it needs one of them, and none of those it runs is a reason to leave it out."""
+    await conn.execute(
+        """
+        with considered as (
+            select c.device_id, brought.nr - 1 as part, brought.repository, brought.image, c.why_not
+              from unnest($1::text[], $2::text[]) with ordinality as brought (repository, image, nr),
+                   choice(brought.repository, brought.image, $3, $4, $5, null, $6) as c
+             where ($7::bigint is null or c.device_id = $7)
+               and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $8)
+        ), agreed as (
+            select device_id from considered
+             group by device_id
+            having bool_or(why_not is null) and bool_and(why_not is null or why_not = 'same_image')
+        )
+        insert into chosen (device_id, part, repository, image)
+        select device_id, part, repository, image from considered join agreed using (device_id) where part > 0
+        union all
+        select device_id, 0, $1[1], null from agreed
+        """,
+        list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in newer], rollout.fleet,
+        list(rollout.except_fleets), now, only, rollout.id,
+    )  # fmt: skip
 
 
 async def _place(conn: Connection, schedule: Schedule) -> None:
     """Note whose windows the chosen devices wait for: those of the time zone that a label names, unless every window names its own."""
     if all(window.zone for window in schedule.windows):
-        await conn.execute("update chosen set zone = ''")
+        await conn.execute("update chosen set zone = '' where part = 0")
         return
     await conn.execute(
-        "update chosen set zone = coalesce(d.labels ->> $1, '') from devices d where d.id = chosen.device_id", schedule.zone_label
+        "update chosen set zone = coalesce(d.labels ->> $1, '') from devices d where d.id = chosen.device_id and part = 0",
+        schedule.zone_label,
     )
-    named = [row["zone"] for row in await conn.fetch("select distinct zone from chosen")]
+    named = [row["zone"] for row in await conn.fetch("select distinct zone from chosen where part = 0")]
     unknown = [zone for zone in named if not is_zone(zone)]
-    await conn.execute("update chosen set zone = $2 where zone = any ($1)", unknown, schedule.zone)
+    await conn.execute("update chosen set zone = $2 where part = 0 and zone = any ($1)", unknown, schedule.zone)
 
 
-async def _fold_chosen(conn: Connection, rollout: Rollout, now: datetime) -> None:
+async def _fold_chosen(conn: Connection, now: datetime) -> None:
     """Close what older rollouts did to the chosen devices."""
     await conn.execute(
         f"""
         with closing as materialized (
-            select m.device_id, m.repository, m.rollout_id, r.image, rises(m, r) as steps, is_proven(m, r, $2) as proven,
-                   case when is_offered(m, r) then r.image when not is_taken_back(m, r) then m.from_image end as shown
+            select m.device_id, m.part, m.repository, m.rollout_id, coalesce(m.image, r.image) as image, rises(m, r) as steps,
+                   is_proven(m, r, $1) as proven,
+                   case when is_offered(m, r) then coalesce(m.image, r.image) when not is_taken_back(m, r) then m.from_image end as shown
               from chosen
-              join members m on m.device_id = chosen.device_id and m.repository = $1 and m.live
+              join members m on m.device_id = chosen.device_id and m.repository = chosen.repository and m.live
               join rollouts r on r.id = m.rollout_id
              order by m.rollout_id, m.device_id
                for update of m
         ), {_FOLD}
         update chosen set from_image = closing.shown
           from closing
-         where closing.device_id = chosen.device_id and not closing.proven
+         where closing.device_id = chosen.device_id and closing.repository = chosen.repository and not closing.proven
         """,  # noqa: S608 – text of our own
-        rollout.image.repository, now,
-    )  # fmt: skip
+        now,
+    )
 
 
 # What `closing` names becomes part of the base target, without changing what any device sees.
@@ -160,12 +201,12 @@ _FOLD = """
              where services.device_id = closing.device_id and services.repository = closing.repository and closing.proven
         ), versions as (
             update targets set version = targets.version + rises.total
-              from (select device_id, sum(steps) as total from closing group by device_id) as rises
+              from (select device_id, sum(steps) as total from closing where part = 0 group by device_id) as rises
              where targets.device_id = rises.device_id and rises.total > 0
         ), closed as (
             update members set live = false
               from closing
-             where members.device_id = closing.device_id and members.rollout_id = closing.rollout_id
+             where members.device_id = closing.device_id and members.rollout_id = closing.rollout_id and members.part = closing.part
         )
 """
 
@@ -181,14 +222,15 @@ async def fold(conn: Connection, limit: int, now: datetime, repository: str | No
     folded: int = await conn.fetchval(
         f"""
         with closing as materialized (
-            select m.device_id, m.repository, m.rollout_id, r.image, late.comes_to_have_it or is_proven(m, r, $2) as proven,
+            select m.device_id, m.part, m.repository, m.rollout_id, coalesce(m.image, r.image) as image,
+                   late.comes_to_have_it or is_proven(m, r, $2) as proven,
                    rises(m, r) + case when late.comes_to_have_it then 1 else 0 end as steps
               from members m
               join rollouts r on r.id = m.rollout_id,
                    lateral (select r.status = 'completed' and $3::text is null and m.rank < r.frontier and m.skipped_at is null
                                    and not is_offered(m, r) and not is_taken_back(m, r) as comes_to_have_it) as late
              where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
-               and ($3::text is null and (r.status <> 'completed' or r.finished_at <= $4) or r.repository = $3)
+               and ($3::text is null and (r.status <> 'completed' or r.finished_at <= $4) or m.repository = $3)
                and (late.comes_to_have_it or is_taken_back(m, r)
                     or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1
@@ -297,7 +339,7 @@ async def withdraw_all(conn: Connection, rollout: Rollout, first: int, end: int,
         """,
         rollout.id, first, end, now, only,
     )  # fmt: skip
-    return [str(row["uuid"]) for row in rows]
+    return sorted({str(row["uuid"]) for row in rows})
 
 
 async def time_out(conn: Connection, rollout: Rollout, now: datetime) -> list[str]:
@@ -317,7 +359,7 @@ async def time_out(conn: Connection, rollout: Rollout, now: datetime) -> list[st
         """,
         rollout.id, now, limit, retries.backoff, rollout.plan.only_failed_return,
     )  # fmt: skip
-    return [str(row["uuid"]) for row in rows]
+    return sorted({str(row["uuid"]) for row in rows})
 
 
 async def retry(conn: Connection, rollout: Rollout, now: datetime, *, all_failed: bool = False) -> list[str]:
@@ -334,7 +376,7 @@ async def retry(conn: Connection, rollout: Rollout, now: datetime, *, all_failed
         """,
         rollout.id, now, all_failed,
     )  # fmt: skip
-    return [str(row["uuid"]) for row in rows]
+    return sorted({str(row["uuid"]) for row in rows})
 
 
 async def defer_silent(conn: Connection, rollout: Rollout, patient: int, now: datetime) -> None:
@@ -357,12 +399,12 @@ async def awaken(conn: Connection, rollout: Rollout, room: int, now: datetime) -
         """
         with busy as (
             select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
-             where m.rollout_id = $1 and m.rank < r.reached and is_on_its_way(m, r, $4)
+             where m.rollout_id = $1 and m.part = 0 and m.rank < r.reached and is_on_its_way(m, r, $4)
              group by lane
         ), woken as (
             select m.device_id, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
               from members m join devices d on d.id = m.device_id
-             where m.rollout_id = $1 and m.live and m.deferred_at < d.last_seen_at
+             where m.rollout_id = $1 and m.part = 0 and m.live and m.deferred_at < d.last_seen_at
         ), admitted as (
             select woken.device_id from woken left join busy on busy.lane = woken.lane
              where $3::integer is null or woken.lane is null or woken.nth + coalesce(busy.devices, 0) <= $3
@@ -411,6 +453,20 @@ async def skip(conn: Connection, device: DeviceId, repository: str, now: datetim
     return steps or 0
 
 
+async def together(conn: Connection, device: DeviceId, repositories: Iterable[str]) -> set[str]:
+    """The repositories whose images move together with these on a device, these included."""
+    rows = await conn.fetch(
+        """
+        select distinct other.repository
+          from members m
+          join members other on other.rollout_id = m.rollout_id and other.device_id = m.device_id and other.live
+         where m.device_id = $1 and m.live and m.repository = any ($2)
+        """,
+        device, list(repositories),
+    )  # fmt: skip
+    return set(repositories) | {row["repository"] for row in rows}
+
+
 async def keep(conn: Connection, device: DeviceId, now: datetime, *, only_unoffered: bool) -> None:
     """Take a device out of the rollouts it is in, or of those only that have not offered it their image; it sees no difference.
 
@@ -419,7 +475,7 @@ async def keep(conn: Connection, device: DeviceId, now: datetime, *, only_unoffe
     await conn.execute(
         """
         with leaving as materialized (
-            select m.rollout_id, m.repository, rises(m, r) as steps,
+            select m.rollout_id, m.repository, case m.part when 0 then rises(m, r) else 0 end as steps,
                    r.finished_at is null or member_status(m, r, $2) = 'deferred' as is_left
               from members m join rollouts r on r.id = m.rollout_id
              where m.device_id = $1 and m.live and (not $3 or not is_offered(m, r) and not is_taken_back(m, r))
@@ -445,7 +501,7 @@ async def page(
     """Members by rank."""
     rows = await conn.fetch(
         f"""{_MEMBER}
-         where m.rollout_id = $2 and m.rank > $3 and ($5::text[] is null or member_status(m, r, $1) = any($5))
+         where m.rollout_id = $2 and m.part = 0 and m.rank > $3 and ($5::text[] is null or member_status(m, r, $1) = any($5))
          order by m.rank limit $4
         """,
         now, rollout, after_rank, limit, statuses,
@@ -456,7 +512,11 @@ async def page(
 async def of_device(conn: Connection, device: DeviceId, before: RolloutId, limit: int, now: datetime) -> list[Member]:
     """A device's places in rollouts, newest first."""
     rows = await conn.fetch(
-        f"{_MEMBER} where m.device_id = $2 and m.rollout_id < $3 order by m.rollout_id desc limit $4", now, device, before, limit
+        f"{_MEMBER} where m.device_id = $2 and m.part = 0 and m.rollout_id < $3 order by m.rollout_id desc limit $4",
+        now,
+        device,
+        before,
+        limit,
     )
     return [_member(row) for row in rows]
 
@@ -466,7 +526,7 @@ async def ranked(conn: Connection, rollout: RolloutId, first: int, end: int, at:
     rows = await conn.fetch(
         """
         select m.rank, d.uuid from members m join devices d on d.id = m.device_id
-         where m.rollout_id = $1 and m.rank >= $2 and m.rank < $3 and (m.skipped_at is null or m.skipped_at > $4)
+         where m.rollout_id = $1 and m.part = 0 and m.rank >= $2 and m.rank < $3 and (m.skipped_at is null or m.skipped_at > $4)
          order by m.rank limit $5
         """,
         rollout, first, end, at, limit,

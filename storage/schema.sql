@@ -76,6 +76,27 @@ CREATE FUNCTION public.batch_of(m public.members, r public.rollouts) RETURNS int
     select width_bucket(m.rank, r.ends)
 $$;
 
+CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint, at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    select d.id, d.fleet,
+           case
+               when d.fleet = any (choice.except_fleets) then 'own_policy'
+               when d.fleet is distinct from coalesce(choice.fleet, d.fleet) then 'other_fleet'
+               when bool_and(e.image = choice.image) then 'same_image'
+               when bool_or(e.image = any (choice.newer)) then 'newer_version'
+               when is_aside(d, choice.at) then d.aside
+               when count(r.id) > 0 then 'other_rollout'
+           end,
+           max(r.id)
+      from effective_services e
+      join devices d on d.id = e.device_id
+      left join rollouts r on r.id = e.rollout_id and r.status in ('enrolling', 'pending', 'in_progress', 'paused')
+                              and r.id is distinct from choice.superseded
+     where e.repository = choice.repository
+     group by d.id
+$$;
+
 CREATE TABLE public.moves (
     rollout_id bigint NOT NULL,
     revision integer NOT NULL,

@@ -67,7 +67,8 @@ async def _memberships(conn: Connection) -> dict[DeviceId, list[Membership]]:
 
 def _membership(rollout: Rollout, row: Row) -> Membership:
     return Membership(
-        rollout, row["rank"], row["from_image"] and Image.parse(row["from_image"]), row["zone"],
+        rollout, row["rank"], rollout.image if row["image"] is None else Image.parse(row["image"]),
+        row["from_image"] and Image.parse(row["from_image"]), row["zone"],
         is_taken=row["taken_at"] is not None, is_withdrawn=row["withdrawn_at"] is not None, is_deferred=row["deferred_at"] is not None,
         retries=row["retries"],
     )  # fmt: skip
