@@ -238,7 +238,7 @@ def _start(rollout: Rollout, now: datetime) -> Move | Wait:
         return _move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED, reason="no device needed it")
     if over := _too_late(rollout, now):
         return over
-    if missing := plan.approvals - len(rollout.approved_by):
+    if (missing := plan.approvals - len(rollout.approved_by)) > 0:
         return _await_approval(rollout, missing, now)
     if not plan.starts_by_itself:
         return Wait(On.OPERATOR, "it waits for an operator to start it")
@@ -257,7 +257,7 @@ def _await_approval(rollout: Rollout, missing: int, now: datetime) -> Move | Wai
 
 
 def _start_by_hand(rollout: Rollout, now: datetime, reason: str | None) -> Move:
-    if missing := rollout.plan.approvals - len(rollout.approved_by):
+    if (missing := rollout.plan.approvals - len(rollout.approved_by)) > 0:
         raise IllegalMove(f"cannot start it: it needs {_some(missing, 'more approval')}")
     return _move(rollout, EventType.ROLLOUT_STARTED, now, status=Status.IN_PROGRESS, reason=reason)
 
