@@ -71,13 +71,13 @@ CREATE TABLE public.rollouts (
 );
 
 CREATE FUNCTION public.batch_of(m public.members, r public.rollouts) RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select width_bucket(m.rank, r.ends)
 $$;
 
 CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint, at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select d.id, d.fleet,
            case
@@ -111,7 +111,7 @@ CREATE TABLE public.moves (
 );
 
 CREATE FUNCTION public.first_offer(m public.members) RETURNS SETOF public.moves
-    LANGUAGE sql STABLE ROWS 1
+    LANGUAGE sql STABLE ROWS 1 PARALLEL SAFE
     AS $$
     select * from moves
      where moves.rollout_id = m.rollout_id and moves.frontier > m.rank
@@ -138,33 +138,33 @@ CREATE TABLE public.devices (
 );
 
 CREATE FUNCTION public.is_aside(d public.devices, at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select d.aside is not null and coalesce(d.aside_until > at, true)
 $$;
 
 CREATE FUNCTION public.is_checked(m public.members, r public.rollouts) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select not r.are_devices_checked or coalesce(m.checked = 'passed' or m.checked_at <= r.failures_accepted_at, false)
 $$;
 
 CREATE FUNCTION public.is_let_in(rank integer, zone text, zones jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
     select exists (select from jsonb_to_recordset(zones) as z (name text, is_open boolean, frontier integer)
                     where z.name = is_let_in.zone and z.is_open and is_let_in.rank < z.frontier)
 $$;
 
 CREATE FUNCTION public.is_offered(m public.members, r public.rollouts) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select m.rank < r.frontier and m.skipped_at is null and m.withdrawn_at is null and m.deferred_at is null
        and (m.zone is null or m.taken_at is not null or is_let_in(m.rank, m.zone, r.zones))
 $$;
 
 CREATE FUNCTION public.is_on_its_way(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select case member_status(m, r, at)
         when 'rolling_back' then coalesce(m.withdrawn_at, r.frontier_at) + r.deadline > at
@@ -174,25 +174,25 @@ CREATE FUNCTION public.is_on_its_way(m public.members, r public.rollouts, at tim
 $$;
 
 CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at) and is_checked(m, r))
 $$;
 
 CREATE FUNCTION public.is_soaked(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select coalesce(m.outcome = 'running' and m.outcome_at + r.soaks[batch_of(m, r) + 1] <= at, false)
 $$;
 
 CREATE FUNCTION public.is_taken_back(m public.members, r public.rollouts) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select m.skipped_at is null and (m.withdrawn_at is not null or m.rank >= r.frontier and m.rank < r.reached)
 $$;
 
 CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at timestamp with time zone) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select case
         when m.skipped_at is not null then 'skipped'
@@ -211,7 +211,7 @@ CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at tim
 $$;
 
 CREATE FUNCTION public.rises(m public.members, r public.rollouts) RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select case
         when m.skipped_at is not null then 0
@@ -222,7 +222,7 @@ CREATE FUNCTION public.rises(m public.members, r public.rollouts) RETURNS intege
 $$;
 
 CREATE FUNCTION public.silent_until(m public.members, r public.rollouts) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select least(coalesce(m.outcome_at, m.taken_at) + r.deadline, greatest(m.progress_at, m.outcome_at, m.taken_at) + r.step)
 $$;
@@ -500,7 +500,7 @@ CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, se
 
 CREATE INDEX measurements_of_batch ON public.measurements USING btree (rollout_id, stage, device_id, name, id);
 
-CREATE INDEX members_to_fold ON public.members USING btree (rollout_id, rank) WHERE live;
+CREATE INDEX members_to_fold ON public.members USING btree (rollout_id) WHERE live;
 
 CREATE INDEX members_to_retry ON public.members USING btree (retry_at) WHERE ((retry_at IS NOT NULL) AND live);
 

@@ -26,7 +26,7 @@ alter table devices
     add aside_reason text;
 
 -- It joins no rollout at this time.
-create function is_aside(d devices, at timestamptz) returns boolean language sql stable as $$
+create function is_aside(d devices, at timestamptz) returns boolean language sql stable parallel safe as $$
     select d.aside is not null and coalesce(d.aside_until > at, true)
 $$;
 
@@ -89,6 +89,8 @@ alter table members
 alter table members drop constraint members_pkey, add primary key (rollout_id, rank, part);
 drop index one_place_per_rollout;
 create unique index one_place_per_rollout on members (device_id, rollout_id, part);
+drop index members_to_fold;
+create index members_to_fold on members (rollout_id) where live;
 create index members_to_retry on members (retry_at) where retry_at is not null and live;
 
 -- What checks from outside have shown of a batch, or of one of its devices.
@@ -111,24 +113,24 @@ create table measuring (
 );
 
 -- A rank whose time zone was let in so far, and whose window is open.
-create function is_let_in(rank integer, zone text, zones jsonb) returns boolean language sql immutable as $$
+create function is_let_in(rank integer, zone text, zones jsonb) returns boolean language sql immutable parallel safe as $$
     select exists (select from jsonb_to_recordset(zones) as z (name text, is_open boolean, frontier integer)
                     where z.name = is_let_in.zone and z.is_open and is_let_in.rank < z.frontier)
 $$;
 
 -- The device is shown the image: its turn has come and its window is open, or it took it in time and keeps it.
-create function is_offered(m members, r rollouts) returns boolean language sql stable as $$
+create function is_offered(m members, r rollouts) returns boolean language sql stable parallel safe as $$
     select m.rank < r.frontier and m.skipped_at is null and m.withdrawn_at is null and m.deferred_at is null
        and (m.zone is null or m.taken_at is not null or is_let_in(m.rank, m.zone, r.zones))
 $$;
 
 -- It was offered the image and had it taken back: alone, or with everybody.
-create function is_taken_back(m members, r rollouts) returns boolean language sql stable as $$
+create function is_taken_back(m members, r rollouts) returns boolean language sql stable parallel safe as $$
     select m.skipped_at is null and (m.withdrawn_at is not null or m.rank >= r.frontier and m.rank < r.reached)
 $$;
 
 -- How often the device's target version rose for this rollout: offered, and taken back, and that again for each retry.
-create function rises(m members, r rollouts) returns integer language sql stable as $$
+create function rises(m members, r rollouts) returns integer language sql stable parallel safe as $$
     select case
         when m.skipped_at is not null then 0
         when is_offered(m, r) then 2 * m.retries + 1
@@ -138,28 +140,28 @@ create function rises(m members, r rollouts) returns integer language sql stable
 $$;
 
 -- Which batch a member belongs to, from 0.
-create function batch_of(m members, r rollouts) returns integer language sql stable as $$
+create function batch_of(m members, r rollouts) returns integer language sql stable parallel safe as $$
     select width_bucket(m.rank, r.ends)
 $$;
 
 -- How long a member that took the image may go on saying nothing conclusive: from then, or from when it last stopped making
 -- sense; and with a step timer no longer than that from its last sign of progress. least() passes over nulls.
-create function silent_until(m members, r rollouts) returns timestamptz language sql stable as $$
+create function silent_until(m members, r rollouts) returns timestamptz language sql stable parallel safe as $$
     select least(coalesce(m.outcome_at, m.taken_at) + r.deadline, greatest(m.progress_at, m.outcome_at, m.taken_at) + r.step)
 $$;
 
 -- It has run the image, healthy, for the soak time of its batch.
-create function is_soaked(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
+create function is_soaked(m members, r rollouts, at timestamptz) returns boolean language sql stable parallel safe as $$
     select coalesce(m.outcome = 'running' and m.outcome_at + r.soaks[batch_of(m, r) + 1] <= at, false)
 $$;
 
 -- Nothing is to be measured of it from outside, or everything was well, or an operator went on although nobody could tell.
-create function is_checked(m members, r rollouts) returns boolean language sql stable as $$
+create function is_checked(m members, r rollouts) returns boolean language sql stable parallel safe as $$
     select not r.are_devices_checked or coalesce(m.checked = 'passed' or m.checked_at <= r.failures_accepted_at, false)
 $$;
 
 -- Where a device is in a rollout, at a time: the only place this is derived.
-create function member_status(m members, r rollouts, at timestamptz) returns text language sql stable as $$
+create function member_status(m members, r rollouts, at timestamptz) returns text language sql stable parallel safe as $$
     select case
         when m.skipped_at is not null then 'skipped'
         when m.rank >= r.reached then 'pending'
@@ -177,7 +179,7 @@ create function member_status(m members, r rollouts, at timestamptz) returns tex
 $$;
 
 -- It may be down at any moment: offered the image and not proven, to be offered it again, or going back, for as long as that may take.
-create function is_on_its_way(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
+create function is_on_its_way(m members, r rollouts, at timestamptz) returns boolean language sql stable parallel safe as $$
     select case member_status(m, r, at)
         when 'rolling_back' then coalesce(m.withdrawn_at, r.frontier_at) + r.deadline > at
         when 'updated' then r.health_check_enabled
@@ -187,12 +189,12 @@ $$;
 
 -- The image has proved itself on this device: the rollout completed, or the device itself ran it for the soak time,
 -- which is nothing where health checks are off.
-create function is_proven(m members, r rollouts, at timestamptz) returns boolean language sql stable as $$
+create function is_proven(m members, r rollouts, at timestamptz) returns boolean language sql stable parallel safe as $$
     select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at) and is_checked(m, r))
 $$;
 
 -- The move that let a member in.
-create function first_offer(m members) returns setof moves language sql stable rows 1 as $$
+create function first_offer(m members) returns setof moves language sql stable parallel safe rows 1 as $$
     select * from moves
      where moves.rollout_id = m.rollout_id and moves.frontier > m.rank
      order by moves.revision limit 1
@@ -213,7 +215,7 @@ select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id 
 -- Each device that runs an image of this repository, and why a rollout of an image to a fleet leaves it out; null: it takes part.
 -- The only place this is said: members are enrolled by it, and previews counted. `superseded` is a rollout that is about to end.
 create function choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint, at timestamptz)
-returns table (device_id bigint, device_fleet text, why_not text, rollout_id bigint) language sql stable as $$
+returns table (device_id bigint, device_fleet text, why_not text, rollout_id bigint) language sql stable parallel safe as $$
     select d.id, d.fleet,
            case
                when d.fleet = any (choice.except_fleets) then 'own_policy'
