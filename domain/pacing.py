@@ -50,6 +50,11 @@ class Pace:
     """How many may be on their way at once: offered the image, and neither proven good nor failed nor silent."""
     per_label: LabelCap | None = None
 
+    @property
+    def is_capped(self) -> bool:
+        """Only so many may be on their way at once."""
+        return self.in_flight is not None or self.per_label is not None
+
 
 def rate(pace: Pace, offered: int, succeeded: int) -> float | None:
     """Devices a minute, once so many were offered the image and so many of them run it well; None is no limit."""

@@ -17,23 +17,13 @@ async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     plan = rollout.plan
     if Outcome.TIMED_OUT in plan.retries.limits or plan.only_failed_return:
         await _tell(conn, rollout, EventType.DEVICE_WITHDRAWN, await members.time_out(conn, rollout, now), now)
-    if plan.retries.limits:
-        await _tell(conn, rollout, EventType.DEVICE_SCHEDULED, await members.retry(conn, rollout, now), now)
+    if plan.pace.is_capped:
+        # A device that slept through its turn gets it back when it wakes and there is room.
+        await members.defer_silent(conn, rollout, await rollouts.silent_below(conn, rollout, now), now)
     found = await progress.count(conn, rollout, now)
-    if found.silent and (plan.pace.in_flight or plan.pace.per_label):
-        await _take_turns(conn, rollout, found, now)
-        return await progress.count(conn, rollout, now)
-    return found
-
-
-async def _take_turns(conn: Connection, rollout: Rollout, found: Progress, now: datetime) -> None:
-    """Where only so many may be on their way, a device that slept through its turn gets it back when it wakes and there is room."""
-    patient = await rollouts.frontier_at(conn, rollout, now - rollout.plan.pickup)
-    await members.defer_silent(conn, rollout, patient, now)
-    most = rollout.plan.pace.in_flight
-    room = rollout.size if most is None else most - found.in_flight
-    if room > 0:
-        await members.awaken(conn, rollout, room, now)
+    admitted = await members.admit(conn, rollout, found.in_flight, now) if plan.retries.limits or plan.pace.is_capped else []
+    await _tell(conn, rollout, EventType.DEVICE_SCHEDULED, admitted, now)
+    return await progress.count(conn, rollout, now) if admitted else found
 
 
 async def _tell(conn: Connection, rollout: Rollout, event: EventType, devices: Sequence[str], now: datetime) -> None:

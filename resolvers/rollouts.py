@@ -52,7 +52,7 @@ async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: st
         move = ask(rollout, what, now, reason, actor=ctx.actor.name, decided_on=decided_on)
         await moves.save(conn, move, ctx.actor)
         if what is Request.RETRY:
-            await members.retry(conn, rollout, now, all_failed=True)
+            await members.try_again(conn, rollout, now)
     return move.result
 
 

@@ -14,6 +14,7 @@ from domain.rollouts import ROLLBACK_WINDOW, Rollout
 from domain.statuses import DeviceStatus
 from domain.windows import is_zone
 from storage.connection import Connection, Row
+from storage.rollouts import Silence
 
 
 async def base_images(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[Image]:
@@ -366,59 +367,76 @@ async def time_out(conn: Connection, rollout: Rollout, now: datetime) -> list[st
     return sorted({str(row["uuid"]) for row in rows})
 
 
-async def retry(conn: Connection, rollout: Rollout, now: datetime, *, all_failed: bool = False) -> list[str]:
-    """Offer the image again to those whose time for that has come, or to all that failed; returns their uuids."""
-    rows = await conn.fetch(
+async def try_again(conn: Connection, rollout: Rollout, now: datetime) -> None:
+    """Have all that failed tried again: at once, or where only so many may be on their way as soon as there is room."""
+    await conn.execute(
         """
         update members m
-           set withdrawn_at = null, retry_at = null, retries = m.retries + 1, taken_at = null, progress_at = null,
-               outcome = null, outcome_at = null, returned_at = null, reason = null, checked = null
-          from rollouts r, devices d
-         where r.id = $1 and m.rollout_id = r.id and d.id = m.device_id and m.rank < r.frontier and m.live and m.skipped_at is null
-           and (m.retry_at <= $2 or $3 and (m.outcome <> 'running' or member_status(m, r, $2) = 'timed_out'))
-        returning d.uuid
+           set retry_at = $2, withdrawn_at = coalesce(withdrawn_at, $2), returned_at = null
+          from rollouts r
+         where r.id = $1 and m.rollout_id = r.id and m.rank < r.frontier and m.live and m.skipped_at is null
+           and (m.outcome <> 'running' or member_status(m, r, $2) = 'timed_out')
         """,
-        rollout.id, now, all_failed,
+        rollout.id, now,
     )  # fmt: skip
-    return sorted({str(row["uuid"]) for row in rows})
+    if not rollout.plan.pace.is_capped:
+        await admit(conn, rollout, 0, now)
 
 
-async def defer_silent(conn: Connection, rollout: Rollout, patient: int, now: datetime) -> None:
+async def defer_silent(conn: Connection, rollout: Rollout, silence: Silence, now: datetime) -> None:
     """Take the offer from devices that were silent when their turn came, lest they wake when somebody else has it."""
     await conn.execute(
         """
-        update members m set deferred_at = $3
+        update members m set deferred_at = $6, offered_at = null
           from rollouts r
-         where r.id = $1 and m.rollout_id = r.id and m.rank < $2 and m.live and m.taken_at is null and is_offered(m, r)
-           and not exists (select from devices d where d.id = m.device_id and d.last_seen_at > $3::timestamptz - $4::interval)
+         where r.id = $1 and m.rollout_id = r.id and m.rank < r.frontier and m.live and m.deferred_at is null
+           and is_silent(m, r, $2, $3, $4, $5)
         """,
-        rollout.id, patient, now, rollout.plan.pickup,
+        rollout.id, *silence.as_arguments(), now,
     )  # fmt: skip
 
 
-async def awaken(conn: Connection, rollout: Rollout, room: int, now: datetime) -> None:
-    """Offer the image to devices that were deferred and have been seen since, as far as there is room."""
+async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetime) -> list[str]:
+    """Offer the image again to those whose time for another try has come, and to those that slept through their turn and are awake.
+
+    As far as there is room: who waits to be tried again holds a place already, also one that is not there. Returns their uuids.
+    """
     cap = rollout.plan.pace.per_label
-    await conn.execute(
+    rows = await conn.fetch(
         """
-        with busy as (
-            select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
-             where m.rollout_id = $1 and m.part = 0 and m.rank < r.reached and is_on_its_way(m, r, $4)
-             group by lane
-        ), woken as (
-            select m.device_id, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
-              from members m join devices d on d.id = m.device_id
-             where m.rollout_id = $1 and m.part = 0 and m.live and m.deferred_at < d.last_seen_at
+        with due as (
+            select m.* from members m where m.rollout_id = $1 and m.part = 0 and m.live and m.retry_at <= $2
+        ), waiting as (
+            select device_id, lane, rank, retry_at from due
+            union all
+            select m.device_id, m.lane, m.rank, null
+              from members m join rollouts r on r.id = m.rollout_id join devices d on d.id = m.device_id
+             where m.rollout_id = $1 and m.part = 0 and m.live and m.deferred_at < d.last_seen_at and m.withdrawn_at is null
+               and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
+        ), busy as (
+            select m.lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
+             where m.rollout_id = $1 and m.part = 0 and $5::integer is not null and m.lane is not null and m.rank < r.reached
+               and (m.retry_at is null or m.retry_at > $2) and is_on_its_way(m, r, $2)
+             group by m.lane
+        ), queue as (
+            select device_id, lane, retry_at, rank, row_number() over (partition by lane order by retry_at, rank) as nth from waiting
         ), admitted as (
-            select woken.device_id from woken left join busy on busy.lane = woken.lane
-             where $3::integer is null or woken.lane is null or woken.nth + coalesce(busy.devices, 0) <= $3
-             order by woken.nth limit $2
+            select device_id from queue left join busy using (lane)
+             where $5 is null or lane is null or nth + coalesce(busy.devices, 0) <= $5
+             order by retry_at, rank
+             limit case when $4::integer is not null then greatest(0, $4 - $3::integer + (select count(*) from due)) end
         )
-        update members set deferred_at = null from admitted
-         where members.rollout_id = $1 and members.device_id = admitted.device_id
+        update members m
+           set withdrawn_at = null, retry_at = null, deferred_at = null, offered_at = $2, taken_at = null, progress_at = null,
+               retries = m.retries + case when m.retry_at is null then 0 else 1 end,
+               outcome = null, outcome_at = null, returned_at = null, reason = null, checked = null
+          from admitted, devices d
+         where m.rollout_id = $1 and m.device_id = admitted.device_id and d.id = m.device_id
+        returning d.uuid
         """,
-        rollout.id, room, cap and cap.devices, now,
+        rollout.id, now, in_flight, rollout.plan.pace.in_flight, cap and cap.devices,
     )  # fmt: skip
+    return sorted({str(row["uuid"]) for row in rows})
 
 
 async def returned(conn: Connection, rollout: RolloutId, device: DeviceId, is_back: bool, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Every statement that reads or writes rollouts and their moves."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -215,23 +215,21 @@ async def counts(conn: Connection, rollout: RolloutId, now: datetime) -> dict[De
 
 async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Count]:
     """What the engine goes by: the members that were offered the image and not handed to a newer rollout, alike ones counted together."""
-    patient = await frontier_at(conn, rollout, now - rollout.plan.pickup)
-    silent = {zone.name: _silent_below(zone, patient, now, rollout.plan) for zone in rollout.zones}
+    silence = await silent_below(conn, rollout, now)
     rows = await conn.fetch(
         """
         select member_status(m, r, $2) as status, m.outcome, m.rank >= $3 as in_batch,
-               m.taken_at is null and (m.deferred_at is not null or m.rank < coalesce(zones.silent_below, $4)) as is_silent,
+               is_silent(m, r, $4, $5, $6, $7) as is_silent,
                coalesce(case when m.outcome <> 'running' then m.outcome_at else silent_until(m, r) end <= r.failures_accepted_at, false)
                    as is_accepted,
                m.checked = 'inconclusive' and not is_checked(m, r) as is_inconclusive,
                count(*) as devices
           from members m
           join rollouts r on r.id = m.rollout_id
-          left join unnest($5::text[], $6::integer[]) as zones (name, silent_below) on zones.name = m.zone
          where m.rollout_id = $1 and m.part = 0 and (m.live or m.skipped_at is not null) and m.rank < r.reached
          group by 1, 2, 3, 4, 5, 6
         """,
-        rollout.id, now, rollout.ends[-1] if rollout.ends else 0, patient, list(silent), list(silent.values()),
+        rollout.id, now, rollout.ends[-1] if rollout.ends else 0, *silence.as_arguments(),
     )  # fmt: skip
     return [_count(row) for row in rows]
 
@@ -242,19 +240,41 @@ def _count(row: Row) -> Count:
     return Count(DeviceStatus(row["status"]), outcome, row["devices"], **flags)
 
 
-async def frontier_at(conn: Connection, rollout: Rollout, at: datetime) -> int:
-    """How far the frontier was: whoever is below it and has not polled since is silent."""
-    frontier: int | None = await conn.fetchval(
-        "select frontier from moves where rollout_id = $1 and at <= $2 order by revision desc limit 1", rollout.id, at
-    )
-    return frontier or 0
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Below which rank a member that has not polled is silent."""
+
+    patience: datetime
+    """Whoever was offered the image by then has had the time to poll."""
+    below: int
+    below_in_zone: dict[str, int]
+
+    def as_arguments(self) -> tuple[object, ...]:
+        """What the SQL function is_silent is told."""
+        return self.patience, self.below, list(self.below_in_zone), list(self.below_in_zone.values())
 
 
-def _silent_below(zone: Zone, patient: int, now: datetime, plan: Plan) -> int:
-    """The rank below which those of a zone are silent: it had its window, or has had it open for long enough."""
+async def silent_below(conn: Connection, rollout: Rollout, now: datetime) -> Silence:
+    """How far the frontier was when patience began, and that of each time zone."""
+    patience = now - rollout.plan.pickup
+    row = await conn.fetchrow(
+        """
+        select (select frontier from moves where rollout_id = $1 and at <= $2 order by revision desc limit 1) as frontier,
+               (select changes -> 'zones' from moves where rollout_id = $1 and at <= $2 and changes ? 'zones'
+                 order by revision desc limit 1) as zones
+        """,
+        rollout.id, patience,
+    )  # fmt: skip
+    assert row is not None
+    then = {zone.name: zone.frontier for zone in _zones().validate_python(row["zones"] or ())}
+    return Silence(patience, row["frontier"] or 0, {zone.name: _silent_below(zone, then, patience) for zone in rollout.zones})
+
+
+def _silent_below(zone: Zone, then: dict[str, int], patience: datetime) -> int:
+    """Those of a zone had their window, or were let in long enough ago in the one that is open."""
     if not zone.is_open:
         return zone.frontier
-    return min(zone.frontier, patient) if zone.since + plan.pickup <= now else 0
+    return then.get(zone.name, 0) if zone.since <= patience else 0
 
 
 async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) -> int | None:

@@ -288,6 +288,19 @@ async def test_a_device_that_is_to_be_tried_again_is_no_failure_yet_and_the_batc
     assert (await field.read(rollout)).status is Status.COMPLETED
 
 
+async def test_a_device_that_is_offered_the_image_again_is_waited_for_as_it_was_at_first(field: Field) -> None:
+    """Its rank was passed long ago: that must not make it silent before it could poll."""
+    device, rollout = await _one(field, retries={"failed": 1, "backoff_minutes": 60}, pickup_minutes=15)
+    await field.fails(device)
+    await field.later(minutes=61)
+    explained = await rollouts.explain(field.operator, rollout)
+    assert (explained.progress.untaken, explained.progress.silent) == (1, 0)
+    await field.later(minutes=15)
+
+    explained = await rollouts.explain(field.operator, rollout)
+    assert (explained.progress.untaken, explained.progress.silent) == (0, 1)
+
+
 async def test_tries_are_counted_by_kind_of_failure(field: Field) -> None:
     device, rollout = await _one(field, health_check_enabled=True, retries={"unhealthy": 1})
     await field.polls(device)

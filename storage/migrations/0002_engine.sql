@@ -85,7 +85,8 @@ alter table members
     add retries      integer not null default 0,
     add checked      text check (checked in ('passed', 'failed', 'inconclusive')), -- from outside, since it runs the image
     add checked_at   timestamptz,
-    add deferred_at  timestamptz; -- silent when its turn came, where only so many may be on their way; offered it again once it is seen
+    add deferred_at  timestamptz, -- silent when its turn came, where only so many may be on their way; offered it again once it is seen
+    add offered_at   timestamptz; -- when it was offered the image apart from its rank: tried again, or awake; null: with its rank
 alter table members drop constraint members_pkey, add primary key (rollout_id, rank, part);
 drop index one_place_per_rollout;
 create unique index one_place_per_rollout on members (device_id, rollout_id, part);
@@ -137,6 +138,16 @@ create function rises(m members, r rollouts) returns integer language sql stable
         when is_taken_back(m, r) then 2 * m.retries + 2
         else 2 * m.retries
     end
+$$;
+
+-- It has not taken the image although it had the time for that: until its window closed, or the time that the plan is patient. Whose
+-- turn came before `patience` is told by rank, in each time zone where there are windows.
+create function is_silent(m members, r rollouts, patience timestamptz, below integer, zones text[], below_in_zone integer[]) returns boolean
+language sql stable parallel safe as $$
+    select m.taken_at is null and m.withdrawn_at is null and m.skipped_at is null
+       and (m.deferred_at is not null
+            or m.rank < coalesce(below_in_zone[array_position(zones, m.zone)], below)
+               and (m.offered_at is null or m.offered_at <= patience or not is_offered(m, r)))
 $$;
 
 -- Which batch a member belongs to, from 0.
