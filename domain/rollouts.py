@@ -295,7 +295,8 @@ def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
         return _check(rollout, progress, now) or _move(rollout, EventType.BATCH_COMPLETED, now, settled_at=now)
     if rollout.frontier >= rollout.size:
         return _complete(rollout, progress, now)
-    return _await_turn(rollout, now) or _too_late(rollout, now) or _await_window(rollout, now) or _open_next(rollout, progress, now)
+    waits = _await_turn(rollout, now) or _too_late(rollout, now) or _await_window(rollout, now) or _await_room(rollout, progress)
+    return waits or _open_next(rollout, progress, now)
 
 
 def _open_first(rollout: Rollout, progress: Progress, now: datetime) -> Move:
@@ -351,6 +352,13 @@ def _room(rollout: Rollout, progress: Progress) -> int:
     return room if progress.reach is None else min(room, progress.reach - lowest(rollout))
 
 
+def _await_room(rollout: Rollout, progress: Progress) -> Wait | None:
+    """A batch that has proved itself may have devices on their way back, which hold others that share their label."""
+    if _room(rollout, progress) > 0:
+        return None
+    return Wait(On.DEVICES, "as many devices as may share a label's value are on their way back")
+
+
 def _rate(rollout: Rollout, progress: Progress) -> float | None:
     return pacing.rate(rollout.plan.pace, rollout.frontier, progress.good)
 
@@ -358,8 +366,7 @@ def _rate(rollout: Rollout, progress: Progress) -> float | None:
 def _first_of(rollout: Rollout, progress: Progress, wanted: int) -> int:
     """How many devices a batch begins with: what the caps allow, and a single one where a rate spreads it out."""
     first = wanted - rollout.frontier if _rate(rollout, progress) is None else 1
-    # Nobody is on their way when a batch opens, so there is room for one at least.
-    return max(1, min(first, _room(rollout, progress)))
+    return min(first, _room(rollout, progress))
 
 
 def _let_in(rollout: Rollout, frontier: int, event: EventType, now: datetime, **also: object) -> Move:

@@ -293,13 +293,13 @@ async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) 
         ), next as (
             select m.rank, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
               from (select m.* from members m join rollouts r on r.id = m.rollout_id
-                     where m.rollout_id = $1 and m.part = 0 and m.rank >= $2 and m.live and m.lane is not null
-                       and not is_offered(m, r)
+                     where m.rollout_id = $1 and m.part = 0 and m.rank >= $2 and m.live and m.lane is not null and not is_offered(m, r)
+                       and m.withdrawn_at is null and m.deferred_at is null and (m.zone is null or m.zone = any ($5))
                      order by m.rank limit 10000) as m  -- more are not let in at once
         )
         select min(next.rank) from next left join busy using (lane) where next.nth + coalesce(busy.devices, 0) > $4
         """,
-        rollout.id, lowest, now, cap.devices,
+        rollout.id, lowest, now, cap.devices, [zone.name for zone in rollout.zones if zone.is_open],
     )  # fmt: skip
     return rank if rank is not None else lowest + 10_000
 

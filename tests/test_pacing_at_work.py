@@ -228,6 +228,24 @@ def _never_both(pairs: Sequence[tuple[DeviceId, DeviceId]], on_their_way: list[D
     assert not both, f"both of {both} are on their way"
 
 
+async def test_a_device_on_its_way_back_holds_the_other_of_its_pair(field: Field) -> None:
+    """Also across batches: when the first of a pair fails alone and returns, the next batch begins with its partner."""
+    [(left, right)] = await _pairs(field, 1)
+    rollout = await _rollout(
+        field, pace=PAIRS, rollback_mode="failed_devices", update_strategy="staged", stages=[{"devices": 1}, {"share_percent": 100}]
+    )
+    [first] = await field.offered(rollout)
+    other = right if first == left else left
+    await field.fails(first)
+    await field.later(seconds=1)
+    assert (await _status(field, rollout, first), await field.offered(rollout)) == (DeviceStatus.ROLLING_BACK, [])
+    assert await field.polls(other) == "nginx:1.0.0"
+    await field.obey([first])
+    await field.later(seconds=1)
+
+    assert await field.offered(rollout) == [other]
+
+
 async def test_a_device_that_was_taken_out_does_not_hold_its_pair_for_ever(field: Field) -> None:
     [(left, right)] = await _pairs(field, 1)
     rollout = await _rollout(field, pace=PAIRS)
