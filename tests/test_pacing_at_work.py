@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -274,3 +275,52 @@ async def test_devices_without_the_label_are_let_in_as_they_come(field: Field) -
     rollout = await _rollout(field, pace=PAIRS)
 
     assert len(await field.offered(rollout)) >= 5
+
+
+async def test_of_a_pair_in_two_time_zones_never_both_are_on_their_way(field: Field) -> None:
+    """Offered it, asleep while the window was open, and told when it opens again: by then it may be the other's turn."""
+    await field.until("2031-06-10T23:50")
+    [berlin] = await field.devices(1, pair="1", timezone="Europe/Berlin")
+    [york] = await field.devices(1, pair="1", timezone="America/New_York")
+    schedule = {"windows": [{"cron": "0 2 * * *", "minutes": 60}, {"cron": "0 8 * * *", "minutes": 60}]}
+    rollout = await _rollout(field, pace=PAIRS, schedule=schedule, pickup_minutes=240, health_check_enabled=True)
+    told = set[DeviceId]()
+    for _ in range(100):
+        await field.later(minutes=30)
+        for device in (berlin, york):
+            if device not in told and await field.polls(device) == "nginx:2.0.0":
+                told.add(device)
+                _never_both([(berlin, york)], await _told_and_not_proven(field, rollout))
+                await field.later(minutes=20)
+                await field.obey([device])
+
+    assert (await field.read(rollout)).status is Status.COMPLETED
+    assert told == {berlin, york}
+
+
+async def _moment(field: Field) -> datetime:
+    async with field.operator.db.reading() as conn:
+        return await field.operator.db.now(conn)
+
+
+async def test_when_a_window_opens_again_those_who_slept_share_the_cap_with_the_others(field: Field) -> None:
+    await field.until("2031-06-10T23:50")
+    berlin = await field.devices(3, timezone="Europe/Berlin")
+    york = await field.devices(3, timezone="America/New_York")
+    schedule = {"windows": [{"cron": "0 2 * * *", "minutes": 420}]}  # 00:00 to 07:00 and 06:00 to 13:00
+    rollout = await _rollout(field, pace={"max_in_flight": 2}, schedule=schedule, pickup_minutes=600, health_check_enabled=True)
+    await field.until("2031-06-11T00:01")
+    await reconcile(field.operator.db)
+    assert len(await field.offered(rollout)) <= 2
+    until = await _moment(field) + timedelta(days=2)
+    while await _moment(field) < until:
+        await field.later(minutes=30)
+        assert len(await _told_and_not_proven(field, rollout)) <= 2
+        await field.obey(york)
+    assert {field.told[device][0] for device in york} == {"nginx:2.0.0"}
+    for _ in range(100):
+        await field.later(minutes=30)
+        assert len(await _told_and_not_proven(field, rollout)) <= 2
+        await field.obey(berlin + york)
+
+    assert (await field.read(rollout)).status is Status.COMPLETED
