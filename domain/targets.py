@@ -78,7 +78,8 @@ def effective_image(base: Image, membership: Membership | None) -> Image:
         case Exposure.TAKEN_BACK:
             return base
         case Exposure.NOT_REACHED:
-            return membership.from_image or base
+            # One that waits to be tried again was taken back to its base, and stays there.
+            return base if membership.retries else membership.from_image or base
 
 
 def effective_version(base: int, memberships: Iterable[Membership]) -> int:

@@ -183,7 +183,7 @@ async def _fold_chosen(conn: Connection, now: datetime) -> None:
         with closing as materialized (
             select m.device_id, m.part, m.repository, m.rollout_id, coalesce(m.image, r.image) as image, rises(m, r) as steps,
                    is_proven(m, r, $1) as proven,
-                   case when is_offered(m, r) then coalesce(m.image, r.image) when not is_taken_back(m, r) then m.from_image end as shown
+                   case when is_offered(m, r) then coalesce(m.image, r.image) when not is_back_at_base(m, r) then m.from_image end as shown
               from chosen
               join members m on m.device_id = chosen.device_id and m.repository = chosen.repository and m.live
               join rollouts r on r.id = m.rollout_id

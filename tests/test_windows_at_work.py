@@ -11,7 +11,7 @@ from domain.statuses import DeviceStatus, Status
 from domain.waits import On, Wait
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import devices, rollouts
+from resolvers import devices, policies, rollouts
 from server.process import Running
 from storage import rollouts as stored
 from tests.api import Api, eventually, image_of
@@ -233,6 +233,27 @@ async def test_a_device_that_slept_through_a_completed_rollout_is_told_in_its_wi
 
     assert await _seen_by_people(field, some[:3]) == took, "folding is seen by nobody"
     assert await _told(field, some) == [NEW] * 4
+
+
+async def test_a_device_that_failed_and_waits_for_its_window_is_told_nothing_new_without_a_new_version(field: Field) -> None:
+    """It came from an image that was never proven on it: taken back it shows its base, and goes on doing so."""
+    [device] = await field.devices(1)
+    policy = await a_policy(field.operator, update_strategy="auto", max_failure_rate=1, retries={"failed": 3, "backoff_minutes": 130})
+    await push(field.operator, "nginx:1.5.0")
+    await reconcile(field.operator.db)
+    assert await field.polls(device) == "nginx:1.5.0"
+    await policies.update(field.operator, policy.id, {"schedule": AT_TWO})
+    await field.until("2031-06-11T02:01")
+    rollout = await push(field.operator, NEW)
+    await reconcile(field.operator.db)
+    assert await field.polls(device) == NEW
+    await field.fails(device)
+    assert await field.polls(device) == OLD
+    await _at(field, "11T04:30")
+    assert await field.polls(device) == OLD, "its window is closed"
+    await _at(field, "12T02:01")
+    assert await field.polls(device) == NEW
+    assert (await field.read(rollout)).status is Status.IN_PROGRESS
 
 
 async def test_a_rollout_does_not_begin_before_its_time_and_is_cancelled_after_it(field: Field) -> None:

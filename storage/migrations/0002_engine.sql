@@ -130,6 +130,11 @@ create function is_taken_back(m members, r rollouts) returns boolean language sq
     select m.skipped_at is null and (m.withdrawn_at is not null or m.rank >= r.frontier and m.rank < r.reached)
 $$;
 
+-- It had the image taken back, if only until its next try: from then on it shows its base, not what it came from.
+create function is_back_at_base(m members, r rollouts) returns boolean language sql stable as $$
+    select is_taken_back(m, r) or m.retries > 0
+$$;
+
 -- How often the device's target version rose for this rollout: offered, and taken back, and that again for each retry.
 create function rises(m members, r rollouts) returns integer language sql stable parallel safe as $$
     select case
@@ -216,7 +221,7 @@ create view effective_services as
 select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id as rollout_id,
        case
            when is_offered(m, r) then coalesce(m.image, r.image)
-           when is_taken_back(m, r) then s.image
+           when is_back_at_base(m, r) then s.image
            else coalesce(m.from_image, s.image)
        end as image
   from services s
