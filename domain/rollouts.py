@@ -169,7 +169,8 @@ def enrolled(rollout: Rollout, size: int, canaries: Sequence[int], zones: Sequen
 
 def joined(rollout: Rollout, devices: int, zones: Sequence[str], now: datetime) -> Move:
     """Devices came to run the image while it is being rolled out; they wait at the end of the queue."""
-    new = tuple(Zone(zone, False, now, 0) for zone in sorted(set(zones) - {zone.name for zone in rollout.zones}))
+    # A new time zone has nobody below the frontier: it has nothing to catch up with.
+    new = tuple(Zone(zone, False, now, rollout.frontier) for zone in sorted(set(zones) - {zone.name for zone in rollout.zones}))
     return _move(rollout, EventType.ROLLOUT_JOINED, now, size=rollout.size + devices, zones=rollout.zones + new)
 
 

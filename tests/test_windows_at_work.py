@@ -48,6 +48,13 @@ async def _seen_by_people(field: Field, some: list[DeviceId]) -> list[tuple[str,
     return [(str(target.apps["1001"]["services"][0]["imageName"]), target.version) for target in targets]
 
 
+async def _told_by_hand(field: Field, image: str, **labels: str) -> DeviceId:
+    [device] = await field.devices(1, "redis:7", **labels)
+    apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}}
+    await devices.set_target(field.operator, await field.uuid(device), apps)
+    return device
+
+
 async def test_outside_its_window_nobody_is_offered_anything(field: Field) -> None:
     some = await field.devices(3)
     rollout = await _rollout(field)
@@ -191,6 +198,23 @@ async def test_those_who_catch_up_are_waited_for_as_long_as_the_others_were(fiel
     assert new <= set(york)
     progress = (await rollouts.explain(field.operator, rollout)).progress
     assert (progress.untaken, progress.silent) == (len(new), 0)
+
+
+async def test_a_device_that_joins_from_another_time_zone_does_not_hold_the_others_up(field: Field) -> None:
+    some = await field.devices(20, timezone="Europe/Berlin")
+    rollout = await _rollout(field, pace={"devices_per_minute": 1})
+    await _at(field, "11T00:00:10")
+    for _ in range(5):
+        await field.later(minutes=1)
+    late = await _told_by_hand(field, OLD, timezone="Africa/Johannesburg")  # where it is as late
+    before = (await field.read(rollout)).frontier
+    await field.later(minutes=1)
+
+    assert (await field.read(rollout)).frontier == before + 1
+    assert [zone.name for zone in (await field.read(rollout)).zones] == ["Europe/Berlin", "Africa/Johannesburg"]
+    for _ in range(20):
+        await field.later(minutes=1)
+    assert set(await field.offered(rollout)) == {*some, late}
 
 
 async def test_a_batch_waits_for_a_time_zone_that_had_no_window_yet_but_not_for_one_that_slept_through_it(field: Field) -> None:
