@@ -281,7 +281,9 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
           from members m
           join rollouts r on r.id = m.rollout_id
          where m.device_id = $1 and m.live and m.part = 0 and (is_offered(m, r) or is_taken_back(m, r))
-           and r.status not in ('completed', 'rolled_back') -- what these have shown is history, about to be folded
+           and r.status <> 'rolled_back' -- what it has shown is history, about to be folded
+           -- What ran well until a rollout completed is history too; its devices report for a month before they are folded.
+           and (r.status <> 'completed' or m.outcome is distinct from 'running' or m.withdrawn_at is not null and m.returned_at is null)
          order by r.id
            for update of m
         """,

@@ -131,7 +131,7 @@ create function is_taken_back(m members, r rollouts) returns boolean language sq
 $$;
 
 -- It had the image taken back, if only until its next try: from then on it shows its base, not what it came from.
-create function is_back_at_base(m members, r rollouts) returns boolean language sql stable as $$
+create function is_back_at_base(m members, r rollouts) returns boolean language sql stable parallel safe as $$
     select is_taken_back(m, r) or m.retries > 0
 $$;
 
@@ -176,6 +176,12 @@ create function is_checked(m members, r rollouts) returns boolean language sql s
     select not r.are_devices_checked or coalesce(m.checked = 'passed' or m.checked_at <= r.failures_accepted_at, false)
 $$;
 
+-- Until when the clocks of a rollout's devices run. Where it completed they run on: nobody was still expected, and who wakes later
+-- is judged like the others.
+create function clock_of(r rollouts, at timestamptz) returns timestamptz language sql stable parallel safe as $$
+    select case when r.status = 'completed' then at else least(at, r.finished_at) end
+$$;
+
 -- Where a device is in a rollout, at a time: the only place this is derived.
 create function member_status(m members, r rollouts, at timestamptz) returns text language sql stable parallel safe as $$
     select case
@@ -185,11 +191,11 @@ create function member_status(m members, r rollouts, at timestamptz) returns tex
         when is_taken_back(m, r) and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
         when is_taken_back(m, r) then 'rolling_back'
         when m.outcome <> 'running' then m.outcome
-        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) and is_checked(m, r) then 'healthy'
+        when r.health_check_enabled and is_soaked(m, r, clock_of(r, at)) and is_checked(m, r) then 'healthy'
         when m.outcome = 'running' then 'updated'
         when m.taken_at is null and is_offered(m, r) then 'scheduled'
         when m.taken_at is null then 'deferred'
-        when silent_until(m, r) <= least(at, r.finished_at) then 'timed_out'
+        when silent_until(m, r) <= clock_of(r, at) then 'timed_out'
         else 'updating'
     end
 $$;
