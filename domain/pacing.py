@@ -7,7 +7,7 @@ from math import floor
 
 MINUTE = timedelta(minutes=1)
 # A tick is a second apart; what a slow one missed is made up for this long, and no idle time is saved up beyond it.
-BURST = timedelta(seconds=2)
+BURST = timedelta(seconds=5)
 
 
 class Counts(StrEnum):

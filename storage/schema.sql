@@ -22,6 +22,7 @@ CREATE TABLE public.members (
     checked text,
     checked_at timestamp with time zone,
     deferred_at timestamp with time zone,
+    offered_at timestamp with time zone,
     CONSTRAINT members_checked_check CHECK ((checked = ANY (ARRAY['passed'::text, 'failed'::text, 'inconclusive'::text]))),
     CONSTRAINT members_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'failed'::text, 'unhealthy'::text, 'refused'::text, 'timed_out'::text])))
 );
@@ -97,6 +98,12 @@ CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet t
      group by d.id
 $$;
 
+CREATE FUNCTION public.clock_of(r public.rollouts, at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select case when r.status = 'completed' then at else least(at, r.finished_at) end
+$$;
+
 CREATE TABLE public.moves (
     rollout_id bigint NOT NULL,
     revision integer NOT NULL,
@@ -143,6 +150,12 @@ CREATE FUNCTION public.is_aside(d public.devices, at timestamp with time zone) R
     select d.aside is not null and coalesce(d.aside_until > at, true)
 $$;
 
+CREATE FUNCTION public.is_back_at_base(m public.members, r public.rollouts) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select is_taken_back(m, r) or m.retries > 0
+$$;
+
 CREATE FUNCTION public.is_checked(m public.members, r public.rollouts) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -179,6 +192,15 @@ CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timesta
     select is_offered(m, r) and (r.status = 'completed' or is_soaked(m, r, at) and is_checked(m, r))
 $$;
 
+CREATE FUNCTION public.is_silent(m public.members, r public.rollouts, patience timestamp with time zone, below integer, zones text[], below_in_zone integer[]) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select m.taken_at is null and m.withdrawn_at is null and m.skipped_at is null
+       and (m.deferred_at is not null
+            or m.rank < coalesce(below_in_zone[array_position(zones, m.zone)], below)
+               and (m.offered_at is null or m.offered_at <= patience or not is_offered(m, r)))
+$$;
+
 CREATE FUNCTION public.is_soaked(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -201,11 +223,11 @@ CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at tim
         when is_taken_back(m, r) and (m.taken_at is null or m.returned_at is not null) then 'rolled_back'
         when is_taken_back(m, r) then 'rolling_back'
         when m.outcome <> 'running' then m.outcome
-        when r.health_check_enabled and is_soaked(m, r, least(at, r.finished_at)) and is_checked(m, r) then 'healthy'
+        when r.health_check_enabled and is_soaked(m, r, clock_of(r, at)) and is_checked(m, r) then 'healthy'
         when m.outcome = 'running' then 'updated'
         when m.taken_at is null and is_offered(m, r) then 'scheduled'
         when m.taken_at is null then 'deferred'
-        when silent_until(m, r) <= least(at, r.finished_at) then 'timed_out'
+        when silent_until(m, r) <= clock_of(r, at) then 'timed_out'
         else 'updating'
     end
 $$;
@@ -273,7 +295,7 @@ CREATE VIEW public.effective_services AS
     r.id AS rollout_id,
         CASE
             WHEN public.is_offered(m.*, r.*) THEN COALESCE(m.image, r.image)
-            WHEN public.is_taken_back(m.*, r.*) THEN s.image
+            WHEN public.is_back_at_base(m.*, r.*) THEN s.image
             ELSE COALESCE(m.from_image, s.image)
         END AS image
    FROM ((public.services s

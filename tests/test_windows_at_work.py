@@ -48,7 +48,7 @@ async def _seen_by_people(field: Field, some: list[DeviceId]) -> list[tuple[str,
     return [(str(target.apps["1001"]["services"][0]["imageName"]), target.version) for target in targets]
 
 
-async def _told_by_hand(field: Field, image: str, **labels: str) -> DeviceId:
+async def _told_by_hand(field: Field, image: str, **labels: Any) -> DeviceId:
     [device] = await field.devices(1, "redis:7", **labels)
     apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}}
     await devices.set_target(field.operator, await field.uuid(device), apps)
@@ -129,7 +129,8 @@ async def test_a_window_that_closes_is_seen_over_http_by_who_polls_then(server: 
 )  # fmt: skip
 async def test_two_at_night_is_two_where_the_device_is(field: Field, zone: str | None, opens: str) -> None:
     """A device that names no time zone, or one that there is not, goes by that of the plan."""
-    some = await field.devices(1, **({} if zone is None else {"timezone": zone}))
+    labels: dict[str, Any] = {} if zone is None else {"timezone": zone}
+    some = await field.devices(1, **labels)
     await _rollout(field)
     day, hour = opens.split("T")
     await _at(field, f"{day}T{int(hour[:2]) - 1:02}:59:30" if hour[3:] == "00" and hour[:2] != "00" else "10T23:59:30")
