@@ -41,7 +41,7 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
             if rollout is None:
                 return last, 0, False
             now = await db.now(conn)
-            if rollout.status is Status.ENROLLING and await members.fold(conn, CHUNK, now, rollout.image.repository) == CHUNK:
+            if rollout.status is Status.ENROLLING and await members.fold(conn, CHUNK, now, rollout.repositories) == CHUNK:
                 return last, 0, True
             move = await next_move(conn, rollout, now)
             if move is None:
@@ -68,7 +68,7 @@ async def next_move(conn: Connection, rollout: Rollout, now: datetime) -> Move |
 
 async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | None:
     """Rank the members, or leave it for the next time if somebody is just changing which devices run this image."""
-    if not await enrolment.alone_at_once(conn, rollout.image.repository):
+    if not await enrolment.alone_at_once(conn, rollout.repositories):
         return None
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
     ranked = await members.enrol(conn, rollout, newer, now)

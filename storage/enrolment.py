@@ -19,7 +19,9 @@ async def alone(conn: Connection, repository: str) -> None:
     await conn.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", repository)
 
 
-async def alone_at_once(conn: Connection, repository: str) -> bool:
-    """The same, or false if that would mean waiting."""
-    taken: bool = await conn.fetchval("select pg_try_advisory_xact_lock(hashtextextended($1, 0))", repository)
+async def alone_at_once(conn: Connection, repositories: Iterable[str]) -> bool:
+    """The same for several images, or false if that would mean waiting."""
+    taken: bool = await conn.fetchval(
+        "select bool_and(pg_try_advisory_xact_lock(hashtextextended(name, 0))) from unnest($1::text[]) as name", list(repositories)
+    )
     return taken

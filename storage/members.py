@@ -216,11 +216,11 @@ _FOLD = """
 """
 
 
-async def fold(conn: Connection, limit: int, now: datetime, repository: str | None = None) -> int:
+async def fold(conn: Connection, limit: int, now: datetime, repositories: Sequence[str] | None = None) -> int:
     """Make the result of ended rollouts part of the base target of up to `limit` devices; returns how many.
 
     Seen by no device: except that one which slept through a completed rollout for as long as that could be taken back has
-    its image from then on at any time. What stays: a completed rollout until then, unless it is of this repository and so
+    its image from then on at any time. What stays: a completed rollout until then, unless it is of one of these repositories and so
     about to be followed by another; and an image that a device shows although it has not proved itself on it, since the
     rollout was superseded or cancelled.
     """
@@ -232,10 +232,10 @@ async def fold(conn: Connection, limit: int, now: datetime, repository: str | No
                    rises(m, r) + case when late.comes_to_have_it then 1 else 0 end as steps
               from members m
               join rollouts r on r.id = m.rollout_id,
-                   lateral (select r.status = 'completed' and $3::text is null and m.rank < r.frontier and m.skipped_at is null
+                   lateral (select r.status = 'completed' and $3::text[] is null and m.rank < r.frontier and m.skipped_at is null
                                    and not is_offered(m, r) and not is_taken_back(m, r) as comes_to_have_it) as late
              where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
-               and ($3::text is null and (r.status <> 'completed' or r.finished_at <= $4) or m.repository = $3)
+               and ($3::text[] is null and (r.status <> 'completed' or r.finished_at <= $4) or m.repository = any ($3))
                and (late.comes_to_have_it or is_taken_back(m, r)
                     or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1
@@ -243,7 +243,7 @@ async def fold(conn: Connection, limit: int, now: datetime, repository: str | No
         ), {_FOLD}
         select count(*) from closing
         """,  # noqa: S608 – text of our own
-        limit, now, repository, now - ROLLBACK_WINDOW,
+        limit, now, repositories, now - ROLLBACK_WINDOW,
     )  # fmt: skip
     return folded
 
