@@ -41,7 +41,7 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
             if rollout is None:
                 return last, 0, False
             now = await db.now(conn)
-            if rollout.status is Status.ENROLLING and await members.fold(conn, CHUNK, now, rollout.repositories) == CHUNK:
+            if rollout.status is Status.ENROLLING and await members.fold(conn, CHUNK, now, before=rollout) == CHUNK:
                 return last, 0, True
             move = await next_move(conn, rollout, now)
             if move is None:

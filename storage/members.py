@@ -216,12 +216,12 @@ _FOLD = """
 """
 
 
-async def fold(conn: Connection, limit: int, now: datetime, repositories: Sequence[str] | None = None) -> int:
+async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | None = None) -> int:
     """Make the result of ended rollouts part of the base target of up to `limit` devices; returns how many.
 
     Seen by no device: except that one which slept through a completed rollout for as long as that could be taken back has
-    its image from then on at any time. What stays: a completed rollout until then, unless it is of one of these repositories and so
-    about to be followed by another; and an image that a device shows although it has not proved itself on it, since the
+    its image from then on at any time. What stays: a completed rollout until then, save for the devices that another rollout,
+    `before` which this is done, is for; and an image that a device shows although it has not proved itself on it, since the
     rollout was superseded or cancelled.
     """
     folded: int = await conn.fetchval(
@@ -231,11 +231,13 @@ async def fold(conn: Connection, limit: int, now: datetime, repositories: Sequen
                    late.comes_to_have_it or is_proven(m, r, $2) as proven,
                    rises(m, r) + case when late.comes_to_have_it then 1 else 0 end as steps
               from members m
-              join rollouts r on r.id = m.rollout_id,
+              join rollouts r on r.id = m.rollout_id
+              join devices d on d.id = m.device_id,
                    lateral (select r.status = 'completed' and $3::text[] is null and m.rank < r.frontier and m.skipped_at is null
                                    and not is_offered(m, r) and not is_taken_back(m, r) as comes_to_have_it) as late
              where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
-               and ($3::text[] is null and (r.status <> 'completed' or r.finished_at <= $4) or m.repository = any ($3))
+               and ($3::text[] is null and (r.status <> 'completed' or r.finished_at <= $4) or m.repository = any ($3)
+                    and ($5::text is null or d.fleet = $5) and (d.fleet is null or d.fleet <> all ($6::text[])))
                and (late.comes_to_have_it or is_taken_back(m, r)
                     or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1
@@ -243,7 +245,8 @@ async def fold(conn: Connection, limit: int, now: datetime, repositories: Sequen
         ), {_FOLD}
         select count(*) from closing
         """,  # noqa: S608 – text of our own
-        limit, now, repositories, now - ROLLBACK_WINDOW,
+        limit, now, before and list(before.repositories), now - ROLLBACK_WINDOW,
+        before and before.fleet, list(before.except_fleets) if before else [],
     )  # fmt: skip
     return folded
 

@@ -630,3 +630,22 @@ async def test_a_silent_fleet_passes_no_health_check(operator: Context, clock: M
     happened = [event.type for event in await events.page(operator, rollout.id, Cursor(), 1000)]
     assert EventType.BATCH_COMPLETED in happened
     assert EventType.HEALTH_CHECK_PASSED not in happened
+
+
+async def test_a_rollout_to_one_fleet_leaves_what_another_may_still_take_back_alone(operator: Context) -> None:
+    berlin, paris = await crowd(operator.db, 2, fleet="berlin"), await crowd(operator.db, 2, fleet="paris")
+    await a_policy(operator, update_strategy="auto", fleet="berlin")
+    everybody = await a_policy(operator, update_strategy="auto", fleet="paris")
+    [first, second] = [decision.rollout_id for decision in await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))]
+    for rollout in (first, second):
+        assert rollout is not None
+        await finished(operator.db, rollout)
+    newer = await images.create_rollout(operator, everybody.id, "nginx:3.0.0")
+    await reconcile(operator.db)
+    assert {await _shown(operator.db, device) for device in paris} == {"nginx:3.0.0"}
+    assert newer.fleet == "paris"
+
+    taken_back = await rollouts.request(operator, RolloutId(1), Request.ROLL_BACK)
+
+    shown = {await _shown(operator.db, device) for device in (berlin if taken_back.fleet == "berlin" else paris)}
+    assert (taken_back.fleet, shown) == ("berlin", {"nginx:1.0.0"})
