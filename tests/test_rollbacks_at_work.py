@@ -164,6 +164,20 @@ async def test_devices_that_a_newer_rollout_took_are_not_touched(field: Field) -
     assert (await field.read(newer)).status is Status.COMPLETED
 
 
+async def test_a_rollout_of_another_fleet_leaves_a_completed_one_as_it_is(field: Field) -> None:
+    paris, berlin = await field.devices(2), await field.devices(2)
+    async with field.operator.db.transaction() as conn:
+        await conn.execute("update devices set fleet = case when id = any ($1) then 'paris' else 'berlin' end", paris)
+    rollout = await _completed(field, update_strategy="auto", fleet="paris")
+    policy = await a_policy(field.operator, update_strategy="auto", fleet="berlin")
+    await images.create_rollout(field.operator, policy.id, "nginx:3.0.0")
+    await reconcile(field.operator.db)
+    assert await _told(field, berlin) == ["nginx:3.0.0"] * 2
+    await _take_back(field, rollout)
+
+    assert await _told(field, paris) == [OLD] * 2
+
+
 async def test_a_device_that_wakes_after_the_end_is_judged_as_the_others_were(field: Field) -> None:
     await field.devices(3)
     rollout = await _rollout(field, update_strategy="auto", health_check_enabled=True, soak_minutes=1)
