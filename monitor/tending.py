@@ -17,11 +17,17 @@ async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     plan = rollout.plan
     if Outcome.TIMED_OUT in plan.retries.limits or plan.only_failed_return:
         await _tell(conn, rollout, EventType.DEVICE_WITHDRAWN, await members.time_out(conn, rollout, now), now)
-    if plan.pace.is_capped:
-        # A device that slept through its turn gets it back when it wakes and there is room.
+    if plan.retries.limits or plan.pace.is_capped:
+        return await wake(conn, rollout, now)
+    return await progress.count(conn, rollout, now)
+
+
+async def wake(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
+    """A device that failed is tried again in time; one that slept through its turn gets it back when it wakes and there is room."""
+    if rollout.plan.pace.is_capped:
         await members.defer_silent(conn, rollout, await rollouts.silent_below(conn, rollout, now), now)
     found = await progress.count(conn, rollout, now)
-    admitted = await members.admit(conn, rollout, found.in_flight, now) if plan.retries.limits or plan.pace.is_capped else []
+    admitted = await members.admit(conn, rollout, found.in_flight, now)
     await _tell(conn, rollout, EventType.DEVICE_SCHEDULED, admitted, now)
     return await progress.count(conn, rollout, now) if admitted else found
 

@@ -82,6 +82,20 @@ async def checked(conn: Connection) -> list[Rollout]:
     return [_rollout(row) for row in rows]
 
 
+async def claim_for_waking(conn: Connection, after: RolloutId) -> Rollout | None:
+    """Lock the next completed rollout some of whose devices slept through their turn; those that another process has are passed over."""
+    row = await conn.fetchrow(
+        """
+        select * from rollouts
+         where id > $1 and status = 'completed' and id in (select rollout_id from members where deferred_at is not null and live)
+         order by id limit 1
+           for update skip locked
+        """,
+        after,
+    )
+    return None if row is None else _rollout(row)
+
+
 async def locked(conn: Connection, rollout: RolloutId) -> Rollout | None:
     """One rollout, so that nobody else moves it before this transaction ends."""
     row = await conn.fetchrow("select * from rollouts where id = $1 for update", rollout)

@@ -177,6 +177,24 @@ async def test_of_all_that_wake_at_once_only_so_many_get_their_turn(field: Field
         assert len(await field.offered(rollout)) == 1
 
 
+async def test_who_is_deferred_when_a_rollout_completes_gets_its_turn_all_the_same(field: Field) -> None:
+    await field.devices(4)
+    [(left, right)] = await _pairs(field, 1, awake=False)
+    rollout = await _rollout(field, pace=PAIRS, pickup_minutes=15)
+    for _ in range(4):
+        await field.obey([device for device in await field.offered(rollout) if device not in (left, right)])
+        await field.later(minutes=16)
+    assert (await field.read(rollout)).status is Status.COMPLETED
+    assert await field.polls(left) == await field.polls(right) == "nginx:1.0.0"
+    await field.later(seconds=1)
+
+    one, other = (left, right) if await field.polls(left) == "nginx:2.0.0" else (right, left)
+    assert (await field.polls(one), await field.polls(other)) == ("nginx:2.0.0", "nginx:1.0.0"), "still never both at once"
+    await field.obey([one])
+    await field.later(seconds=1)
+    assert await field.polls(other) == "nginx:2.0.0"
+
+
 async def test_what_an_operator_has_tried_again_keeps_to_the_caps(field: Field) -> None:
     await field.devices(6)
     rollout = await _rollout(field, pace={"max_in_flight": 2}, pickup_minutes=60)

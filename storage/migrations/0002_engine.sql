@@ -93,6 +93,7 @@ create unique index one_place_per_rollout on members (device_id, rollout_id, par
 drop index members_to_fold;
 create index members_to_fold on members (rollout_id) where live;
 create index members_to_retry on members (retry_at) where retry_at is not null and live;
+create index members_to_wake on members (rollout_id) where deferred_at is not null and live;
 
 -- What checks from outside have shown of a batch, or of one of its devices.
 create table measurements (
