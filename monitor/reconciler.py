@@ -9,6 +9,7 @@ from datetime import datetime
 
 from domain.actors import ENGINE
 from domain.ids import RolloutId
+from domain.progress import Progress
 from domain.rollouts import Move, Rollout, decide, enrolled
 from domain.statuses import Status
 from monitor.tending import tend, wake
@@ -73,9 +74,15 @@ async def next_move(conn: Connection, rollout: Rollout, now: datetime) -> Move |
     """What this rollout does next, by what its devices have shown."""
     if rollout.status is Status.ENROLLING:
         return await _enrol(conn, rollout, now)
-    found = await (tend if rollout.status is Status.IN_PROGRESS else progress.count)(conn, rollout, now)
-    step = decide(rollout, found, now)
+    step = decide(rollout, await _shown(conn, rollout, now), now)
     return step if isinstance(step, Move) else None
+
+
+async def _shown(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
+    if rollout.status is Status.IN_PROGRESS:
+        return await tend(conn, rollout, now)
+    # For a month an ended rollout keeps its windows: every second, and whatever its devices show.
+    return Progress() if rollout.status.is_final else await progress.count(conn, rollout, now)
 
 
 async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | None:
