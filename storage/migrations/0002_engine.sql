@@ -47,11 +47,10 @@ alter table rollouts
 update rollouts set
     repositories = array[repository],
     soaks = array_fill(soak, array[cardinality(shares)]),
-    -- Earlier batches are told from the moves; the soak was the same for all of them.
-    ends = coalesce((select array_agg(frontier order by stage)
-                       from (select stage, max(frontier) as frontier from moves
-                              where rollout_id = rollouts.id and event = 'image.batch_started' and moves.stage < rollouts.stage
-                              group by stage) as left_behind), '{}'),
+    -- Earlier batches are told from the moves; one that was skipped ended where the one before it did.
+    ends = array(select coalesce((select max(frontier) from moves
+                                   where rollout_id = rollouts.id and event = 'image.batch_started' and moves.stage <= number), 0)
+                   from generate_series(0, rollouts.stage - 1) as number order by number),
     plan = jsonb_build_object(
         'stages', (select jsonb_agg(jsonb_build_object(
                        'share', share, 'delay', extract(epoch from delay), 'soak', extract(epoch from soak),
