@@ -40,7 +40,7 @@ async def _wake_late_ones(db: Database) -> None:
     while last is not None:
         async with db.transaction() as conn:
             rollout = await rollouts.claim_for_waking(conn, last)
-            last = rollout and rollout.id
+            last = None if rollout is None else rollout.id
             if rollout:
                 await wake(conn, rollout, await db.now(conn))
 

@@ -526,6 +526,8 @@ CREATE INDEX members_to_fold ON public.members USING btree (rollout_id) WHERE li
 
 CREATE INDEX members_to_retry ON public.members USING btree (retry_at) WHERE ((retry_at IS NOT NULL) AND live);
 
+CREATE INDEX members_to_wake ON public.members USING btree (rollout_id) WHERE ((deferred_at IS NOT NULL) AND live);
+
 CREATE UNIQUE INDEX one_active_rollout ON public.rollouts USING btree (policy_id, repository) WHERE (status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'paused'::text]));
 
 CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (device_id, repository) WHERE live;
