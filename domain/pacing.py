@@ -8,6 +8,8 @@ from math import floor
 MINUTE = timedelta(minutes=1)
 # A tick is a second apart; what a slow one missed is made up for this long, and no idle time is saved up beyond it.
 BURST = timedelta(seconds=5)
+# After 400 steps even a factor of 1.1 has passed 10^16 a minute, and one of 5 is still a float.
+STEEPEST = 400
 
 
 class Counts(StrEnum):
@@ -62,8 +64,7 @@ def rate(pace: Pace, offered: int, succeeded: int) -> float | None:
         return pace.per_minute
     ramp = pace.ramp
     climbed = (offered if ramp.counts is Counts.OFFERED else succeeded) // ramp.every
-    # After 400 steps even a factor of 1.1 has passed 10^16 a minute, and one of 5 is still a float.
-    reached = ramp.base * ramp.factor ** min(climbed, 400)
+    reached = ramp.base * ramp.factor ** min(climbed, STEEPEST)
     return reached if pace.per_minute is None else min(pace.per_minute, reached)
 
 

@@ -13,7 +13,7 @@ from domain.checks import CheckSettings, HttpCheck, PrometheusCheck, TcpCheck, W
 from domain.health import Outcome
 from domain.images import Image
 from domain.pacing import Pace
-from domain.windows import Window
+from domain.windows import Window, is_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,13 @@ class Plan:
 @cache
 def _codec() -> TypeAdapter[Plan]:
     return TypeAdapter(Plan)
+
+
+def zone_of(schedule: Schedule, label: str | None) -> str:
+    """Whose windows a device waits for: those of the time zone that its label names; empty where every window names its own."""
+    if all(window.zone for window in schedule.windows):
+        return ""
+    return label if label is not None and is_zone(label) else schedule.zone
 
 
 def document(plan: Plan) -> dict[str, Any]:

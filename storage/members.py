@@ -12,7 +12,6 @@ from domain.members import Member, Offer
 from domain.plans import Schedule
 from domain.rollouts import ROLLBACK_WINDOW, Rollout
 from domain.statuses import DeviceStatus
-from domain.windows import is_zone
 from storage.connection import Connection, Row
 from storage.rollouts import Silence
 
@@ -163,17 +162,20 @@ async def _choose_together(conn: Connection, rollout: Rollout, newer: Sequence[I
 
 
 async def _place(conn: Connection, schedule: Schedule) -> None:
-    """Note whose windows the chosen devices wait for: those of the time zone that a label names, unless every window names its own."""
-    if all(window.zone for window in schedule.windows):
-        await conn.execute("update chosen set zone = '' where part = 0")
-        return
-    await conn.execute(
-        "update chosen set zone = coalesce(d.labels ->> $1, '') from devices d where d.id = chosen.device_id and part = 0",
+    """Note whose windows the chosen devices wait for."""
+    named = await conn.fetch(
+        "select distinct coalesce(d.labels ->> $1, '') as label from chosen join devices d on d.id = chosen.device_id and part = 0",
         schedule.zone_label,
     )
-    named = [row["zone"] for row in await conn.fetch("select distinct zone from chosen where part = 0")]
-    unknown = [zone for zone in named if not is_zone(zone)]
-    await conn.execute("update chosen set zone = $2 where part = 0 and zone = any ($1)", unknown, schedule.zone)
+    labels = [row["label"] for row in named]
+    await conn.execute(
+        """
+        update chosen set zone = named.zone
+          from devices d, unnest($2::text[], $3::text[]) as named (label, zone)
+         where d.id = chosen.device_id and part = 0 and named.label = coalesce(d.labels ->> $1, '')
+        """,
+        schedule.zone_label, labels, [plans.zone_of(schedule, label) for label in labels],
+    )  # fmt: skip
 
 
 async def _fold_chosen(conn: Connection, now: datetime) -> None:
