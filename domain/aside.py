@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.errors import BadInput, Conflict
+from domain.times import shown
 
 LONGEST_REASON = 500
 LONGEST_HOLD = timedelta(days=3653)
@@ -32,6 +33,12 @@ class Aside:
     by: str
     """An operator's name, or rollwave itself."""
     reason: str | None
+
+    @property
+    def sentence(self) -> str:
+        """The same for people, without its subject."""
+        end = "somebody releases it" if self.until is None else shown(self.until)
+        return f"was {self.kind} by {self.by} at {shown(self.at)}, until {end}" + (f": {self.reason}" if self.reason else "")
 
 
 def pinned(now: datetime, by: str, reason: str | None) -> Aside:

@@ -1,8 +1,9 @@
 """When a rollout would be over if all goes well: a model of what the engine does, and no promise.
 
 Stage by stage it adds up: letting the devices in, by the pace; what this fleet takes to pick an image up and to run it; the
-soak, or the checks of each device where they take longer, and the checks of the batch; then the delay before the next stage, or, after the last, the time for which devices that fall back are awaited.
-Letting in and picking up go on in maintenance windows only; soaking does not wait for them. Simplified, and on the late side:
+soak, or the checks of each device where they take longer, and the checks of the batch; then the delay before the next stage, or,
+after the last, the time for which devices that fall back are awaited. Letting in and picking up go on in maintenance windows
+only; soaking does not wait for them. Simplified, and on the late side:
 
 - A stage has devices in every time zone that is large enough for one, and ends with the zone that ends last.
 - Under a cap on how many are on their way, devices go in waves, each as long as one device takes with its soak.

@@ -51,7 +51,7 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Se
     Those in `also` move together with it: a device that runs any of their repositories gets all of them at once, or none.
     """
     ctx.actor.must(Permission.OPERATE)
-    first, *others = together = _together(image, also)
+    first, *others = together = together_with(image, also)
     async with ctx.db.transaction() as conn:
         await _alone(conn, together)
         policy = await policies.locked(conn, policy_id)
@@ -67,7 +67,8 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Se
     return rollout
 
 
-def _together(image: str, also: Sequence[str]) -> list[Image]:
+def together_with(image: str, also: Sequence[str]) -> list[Image]:
+    """The images that an operator wants to move together; raises BadInput."""
     images = [Image.parse(text) for text in (image, *also)]
     if len(images) > MOST_TOGETHER:
         raise BadInput(f"also: at most {MOST_TOGETHER} images move together")
@@ -78,15 +79,28 @@ def _together(image: str, also: Sequence[str]) -> list[Image]:
 
 async def _allowed(conn: Connection, scope: Scope, image: Image, now: datetime) -> ReleaseId:
     """The release of an image that an operator wants; raises BadInput or Conflict where it must not be rolled out."""
-    pattern = scope.policy.settings.image_pattern
-    if not Pattern.parse(pattern).matches(image):
-        raise BadInput(f"image: {image} does not match the policy's pattern {pattern}")
-    if not await _base_images(conn, scope, image):
-        raise Conflict(f"no device that this policy governs runs {image.name}")
+    if why := mismatch(scope.policy, image):
+        raise BadInput(why)
+    if why := await why_not_by_hand(conn, scope, image):
+        raise Conflict(why)
     release, _ = await policies.release(conn, scope.policy.id, image, now)
-    if why := await policies.why_blocked(conn, release):
-        raise Conflict(f"{image} is blocked: {why}; unblock it first")
     return release
+
+
+def mismatch(policy: Policy, image: Image) -> str | None:
+    """Why a policy is not for an image; None if it is."""
+    pattern = policy.settings.image_pattern
+    return None if Pattern.parse(pattern).matches(image) else f"image: {image} does not match the policy's pattern {pattern}"
+
+
+async def why_not_by_hand(conn: Connection, scope: Scope, image: Image) -> str | None:
+    """Why an operator cannot roll this image out now; None if it can be done."""
+    if not await _base_images(conn, scope, image):
+        return f"no device that this policy governs runs {image.name}"
+    known = await policies.known_release(conn, scope.policy.id, image)
+    if known and (why := await policies.why_blocked(conn, known)):
+        return f"{image} is blocked: {why}; unblock it first"
+    return None
 
 
 async def _alone(conn: Connection, images: Sequence[Image]) -> None:

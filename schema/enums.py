@@ -6,6 +6,7 @@ from domain.aside import AsideKind
 from domain.checks import CheckKind, State
 from domain.pacing import Counts
 from domain.policies import RollbackMode, Strategy
+from domain.previews import LeftOut
 from domain.statuses import DeviceStatus, Status
 from domain.waits import On
 
@@ -23,4 +24,6 @@ strawberry.enum(State, name="CheckState", description="Where a check stands; inc
 strawberry.enum(On, name="WaitsFor", description="Who or what ends a wait.")
 strawberry.enum(AsideKind, name="AsideKind", description="Why a device joins no rollout.")
 
-__all__ = ["AsideKind", "CheckKind", "Counts", "DeviceStatus", "On", "RollbackMode", "State", "Status", "Strategy"]
+strawberry.enum(LeftOut, name="LeftOutReason", description="Why a device that runs the image would not take part in a rollout.")
+
+__all__ = ["AsideKind", "CheckKind", "Counts", "DeviceStatus", "LeftOut", "On", "RollbackMode", "State", "Status", "Strategy"]

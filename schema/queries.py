@@ -5,11 +5,12 @@ from typing import Any
 import strawberry
 
 from domain.ids import DeviceId, PolicyId, RolloutId
-from resolvers import devices, policies, rollouts
+from resolvers import devices, policies, previews, rollouts
 from schema.devices import Device
 from schema.enums import Status
 from schema.paging import DEFAULT, Connection, number, paged
 from schema.policies import Policy
+from schema.previews import RolloutPreview
 from schema.rollouts import Rollout
 from schema.session import Info
 
@@ -41,6 +42,16 @@ class Query:
             return await rollouts.page(info.context.ctx, RolloutId(place), limit, status)
 
         return await paged(first, after, 2**62, read, lambda rollout: rollout.id, Rollout.of)
+
+    @strawberry.field(
+        description="What createRollout would do now: who would take part, in which batches, who would not and why, what stands in the "
+        "way, and how long it may take. `sample` is how many devices to name for each reason, 0 to 100."
+    )
+    async def preview_rollout(
+        self, info: Info, policy_id: strawberry.ID, image: str, also: list[str] | None = None, sample: int = 10
+    ) -> RolloutPreview:
+        policy = PolicyId(number(policy_id, "policy"))
+        return RolloutPreview.of(await previews.preview(info.context.ctx, policy, image, also or (), sample))
 
     @strawberry.field(description="One device.")
     async def device(self, info: Info, uuid: strawberry.ID) -> Device | None:

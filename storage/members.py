@@ -125,7 +125,7 @@ async def _choose_alone(conn: Connection, rollout: Rollout, newer: Sequence[Imag
     await conn.execute(
         """
         insert into chosen (device_id, part, repository)
-        select c.device_id, 0, $1 from choice($1, $2, $3, $4, $5, null, $6) as c
+        select c.device_id, 0, $1 from choice($1, $2, $3, $4, $5, '{}', $6) as c
          where c.why_not is null
            and ($7::bigint is null or c.device_id = $7)
            and ($4::text is null or c.device_fleet = $4) -- implied, but so a small fleet is found without looking at the others
@@ -137,22 +137,19 @@ async def _choose_alone(conn: Connection, rollout: Rollout, newer: Sequence[Imag
 
 
 async def _choose_together(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
-    """All images or none: a device takes part if it needs one of them, and none of those it runs is a reason to leave it out."""
+    """All images or none: of a device that takes part, every service that runs one of them."""
     await conn.execute(
         """
-        with considered as (
-            select c.device_id, brought.nr - 1 as part, brought.repository, brought.image, c.why_not
-              from unnest($1::text[], $2::text[]) with ordinality as brought (repository, image, nr),
-                   choice(brought.repository, brought.image, $3, $4, $5, null, $6) as c
-             where ($7::bigint is null or c.device_id = $7)
+        with agreed as materialized (
+            select c.device_id from choice_together($1, $2, $3, $4, $5, '{}', $6) as c
+             where c.why_not is null
+               and ($7::bigint is null or c.device_id = $7)
                and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $8)
-        ), agreed as (
-            select device_id from considered
-             group by device_id
-            having bool_or(why_not is null) and bool_and(why_not is null or why_not = 'same_image')
         )
         insert into chosen (device_id, part, repository, image)
-        select device_id, part, repository, image from considered join agreed using (device_id) where part > 0
+        select agreed.device_id, brought.nr - 1, brought.repository, brought.image
+          from agreed, unnest($1::text[], $2::text[]) with ordinality as brought (repository, image, nr)
+         where nr > 1 and exists (select from services s where s.device_id = agreed.device_id and s.repository = brought.repository)
         union all
         select device_id, 0, $1[1], null from agreed
         """,

@@ -102,6 +102,19 @@ async def locked(conn: Connection, rollout: RolloutId) -> Rollout | None:
     return None if row is None else _rollout(row)
 
 
+async def active(conn: Connection, policy: PolicyId, repositories: Sequence[str]) -> list[Rollout]:
+    """The rollouts under way for this policy and these images."""
+    rows = await conn.fetch(
+        """
+        select * from rollouts
+         where policy_id = $1 and repositories && $2 and status in ('enrolling', 'pending', 'in_progress', 'paused')
+         order by id
+        """,
+        policy, repositories,
+    )  # fmt: skip
+    return [_rollout(row) for row in rows]
+
+
 async def locked_active(conn: Connection, policy: PolicyId, repository: str) -> Rollout | None:
     """The rollout under way for this policy and image, locked."""
     row = await conn.fetchrow(

@@ -77,7 +77,7 @@ CREATE FUNCTION public.batch_of(m public.members, r public.rollouts) RETURNS int
     select width_bucket(m.rank, r.ends)
 $$;
 
-CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint, at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
+CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint[], at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select d.id, d.fleet,
@@ -93,9 +93,21 @@ CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet t
       from effective_services e
       join devices d on d.id = e.device_id
       left join rollouts r on r.id = e.rollout_id and r.status in ('enrolling', 'pending', 'in_progress', 'paused')
-                              and r.id is distinct from choice.superseded
+                              and r.id <> all (choice.superseded)
      where e.repository = choice.repository
      group by d.id
+$$;
+
+CREATE FUNCTION public.choice_together(repositories text[], images text[], newer text[], fleet text, except_fleets text[], superseded bigint[], at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select c.device_id, c.device_fleet,
+           coalesce(min(c.why_not) filter (where c.why_not <> 'same_image'), case when count(*) = count(c.why_not) then 'same_image' end),
+           max(c.rollout_id)
+      from unnest(choice_together.repositories, choice_together.images) as brought (repository, image),
+           choice(brought.repository, brought.image, choice_together.newer, choice_together.fleet, choice_together.except_fleets,
+                  choice_together.superseded, choice_together.at) as c
+     group by c.device_id, c.device_fleet
 $$;
 
 CREATE FUNCTION public.clock_of(r public.rollouts, at timestamp with time zone) RETURNS timestamp with time zone

@@ -38,6 +38,7 @@ ROOTS = {
         "policies": "{ policies { nodes { id } } }",
         "rollout": '{ rollout(id: "1") { id } }',
         "rollouts": "{ rollouts { nodes { id } } }",
+        "previewRollout": '{ previewRollout(policyId: "1", image: "nginx:1.28") { totalDevices } }',
         "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
         "devices": "{ devices { nodes { uuid } } }",
     },
@@ -813,6 +814,50 @@ async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(s
     assert await api.graphql(unblock, policy="1", image="docker.io/library/nginx:1.27") == {"unblockRelease": True}
     assert await api.graphql(unblock, policy="1", image="nginx:1.27") == {"unblockRelease": False}
     assert (await api.graphql(CREATE_ROLLOUT, policy="1", image="nginx:1.27"))["createRollout"]["id"] == "2"
+
+
+# Looking ahead
+
+
+async def test_a_preview_tells_what_a_rollout_would_do_and_does_nothing(server: Running, api: Api) -> None:
+    await api.devices("nginx:1.26", "nginx:1.26", "nginx:1.26", "nginx:1.27")
+    policy = await api.policy(updateStrategy="STAGED", batchDelayMinutes=5, pickupMinutes=10)
+    await api.graphql(ROOTS["Mutation"]["pinDevice"])
+    before = await everything(server.db)
+    document = """query ($policy: ID!, $image: String!, $sample: Int!) { previewRollout(policyId: $policy, image: $image, sample: $sample) {
+      images at refusal totalDevices leftOutDevices approvalsRequired notBefore notAfter checksum
+      policy { id } supersedes { id } batches { number devices offeredDevices } openings { timezone devices at }
+      leftOut { reason devices first { deviceUuid name fleet images sentence rolloutId aside { kind reason } } }
+      finish { likely late whyNot basis } } }"""
+
+    told = (await api.graphql(document, policy=policy, image="nginx:1.27", sample=5))["previewRollout"]
+
+    assert told["leftOut"] == [
+        {"reason": "SAME_IMAGE", "devices": 1, "first": [
+            {"deviceUuid": nth(4), "name": "press 0000", "fleet": None, "images": ["nginx:1.27"], "rolloutId": None, "aside": None,
+             "sentence": "it is told to run nginx:1.27 already"}]},
+        {"reason": "PINNED", "devices": 1, "first": [
+            {"deviceUuid": nth(1), "name": "press 0000", "fleet": None, "images": ["nginx:1.26"], "rolloutId": None,
+             "aside": {"kind": "PINNED", "reason": "a fair"}, "sentence": told["leftOut"][1]["first"][0]["sentence"]}]},
+    ]  # fmt: skip
+    assert told["batches"] == [{"number": 1, "devices": 1, "offeredDevices": 1}, {"number": 2, "devices": 1, "offeredDevices": 2}]
+    assert {name: told[name] for name in ("images", "refusal", "totalDevices", "leftOutDevices", "supersedes", "policy", "openings")} == {
+        "images": ["nginx:1.27"], "refusal": None, "totalDevices": 2, "leftOutDevices": 2, "supersedes": [], "policy": {"id": policy},
+        "openings": [],
+    }  # fmt: skip
+    took = datetime.fromisoformat(told["finish"]["likely"]) - datetime.fromisoformat(told["at"])
+    assert took == timedelta(minutes=10 + 5 + 10)
+    for wrong in ({"policy": "x"}, {"image": "NGINX"}, {"sample": -1}, {"sample": 101}):
+        assert (await api.refused(document, **{"policy": policy, "image": "nginx:1.27", "sample": 5, **wrong}))[0] == "BAD_USER_INPUT", (
+            wrong
+        )
+    assert (await api.refused(document, policy="99", image="nginx:1.27", sample=5))[0] == "NOT_FOUND"
+    assert await everything(server.db) == before
+
+    created = (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.27"))["createRollout"]["id"]
+    await eventually(lambda: offered(api, int(created)), True)
+    checksum = (await api.graphql("query ($id: ID!) { rollout(id: $id) { checksum totalDevices } }", id=created))["rollout"]
+    assert checksum == {"checksum": told["checksum"], "totalDevices": 2}
 
 
 # Devices set aside

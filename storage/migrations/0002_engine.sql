@@ -235,8 +235,8 @@ select s.device_id, s.app, s.service, s.repository, s.image as base_image, r.id 
   left join rollouts r on r.id = m.rollout_id;
 
 -- Each device that runs an image of this repository, and why a rollout of an image to a fleet leaves it out; null: it takes part.
--- The only place this is said: members are enrolled by it, and previews counted. `superseded` is a rollout that is about to end.
-create function choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint, at timestamptz)
+-- The only place this is said: members are enrolled by it, and previews counted. `superseded` are rollouts that are about to end.
+create function choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint[], at timestamptz)
 returns table (device_id bigint, device_fleet text, why_not text, rollout_id bigint) language sql stable parallel safe as $$
     select d.id, d.fleet,
            case
@@ -251,9 +251,23 @@ returns table (device_id bigint, device_fleet text, why_not text, rollout_id big
       from effective_services e
       join devices d on d.id = e.device_id
       left join rollouts r on r.id = e.rollout_id and r.status in ('enrolling', 'pending', 'in_progress', 'paused')
-                              and r.id is distinct from choice.superseded
+                              and r.id <> all (choice.superseded)
      where e.repository = choice.repository
      group by d.id
+$$;
+
+-- The same for images that move together: a device takes part if it needs one of them, and none of those it runs is a reason to
+-- leave it out.
+create function choice_together(repositories text[], images text[], newer text[], fleet text, except_fleets text[], superseded bigint[],
+                                at timestamptz)
+returns table (device_id bigint, device_fleet text, why_not text, rollout_id bigint) language sql stable parallel safe as $$
+    select c.device_id, c.device_fleet,
+           coalesce(min(c.why_not) filter (where c.why_not <> 'same_image'), case when count(*) = count(c.why_not) then 'same_image' end),
+           max(c.rollout_id)
+      from unnest(choice_together.repositories, choice_together.images) as brought (repository, image),
+           choice(brought.repository, brought.image, choice_together.newer, choice_together.fleet, choice_together.except_fleets,
+                  choice_together.superseded, choice_together.at) as c
+     group by c.device_id, c.device_fleet
 $$;
 
 create view device_target_state as

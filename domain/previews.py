@@ -1,0 +1,138 @@
+"""What a rollout would do if it were created now: who takes part, who is left out and why, and how long it may take."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.aside import Aside
+from domain.ids import DeviceId, RolloutId
+from domain.images import Image
+from domain.plans import Plan
+from domain.policies import Scope
+from domain.rollouts import Rollout
+
+
+class LeftOut(StrEnum):
+    """Why a device that runs the image would not take part: the words of the SQL function `choice`, which decides it."""
+
+    OWN_POLICY = "own_policy"
+    """Its fleet has a policy of its own."""
+    OTHER_FLEET = "other_fleet"
+    """The policy is for another fleet."""
+    SAME_IMAGE = "same_image"
+    """It is told to run this image already."""
+    NEWER_VERSION = "newer_version"
+    """It runs a newer version; a push spares it, an operator does not."""
+    PINNED = "pinned"
+    HELD = "held"
+    QUARANTINED = "quarantined"
+    OTHER_ROLLOUT = "other_rollout"
+    """It is in another rollout of the same image that is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A rollout that nobody has created."""
+
+    scope: Scope
+    images: tuple[Image, ...]
+    """Those that would move together."""
+    plan: Plan
+    supersedes: tuple[Rollout, ...]
+    """The rollouts under way that it would take over from."""
+    at: datetime
+    """When it would be created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Devices that are alike in why they are left out; None is: they take part."""
+
+    why: LeftOut | None
+    rollout_id: RolloutId | None
+    """The other rollout that they are in."""
+    label: str
+    """What those who take part name as their time zone; empty for none, and where the plan has no windows."""
+    stage: int | None
+    """The stage that names them as its canaries."""
+    devices: int
+    first: tuple[DeviceId, ...]
+    """Some of those left out: the first that registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutDevice:
+    """One that would not take part."""
+
+    device_id: DeviceId
+    uuid: str
+    name: str
+    fleet: str | None
+    images: tuple[str, ...]
+    """What it is told to run of these repositories."""
+    aside: Aside | None
+    rollout_id: RolloutId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many are left out for a reason, and the first of them."""
+
+    why: LeftOut
+    devices: int
+    first: tuple[LeftOutDevice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When the devices of a time zone may first be offered the image."""
+
+    zone: str
+    """Empty where every window names a time zone of its own."""
+    devices: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When the rollout would be over if all goes well."""
+
+    likely: datetime | None
+    """If the devices take as long as half of them did."""
+    late: datetime | None
+    """If they take as long as nine in ten did at the most."""
+    why_not: str | None
+    """Why that cannot be said."""
+    basis: str
+    """Where the times come from that devices are taken to need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a rollout would do if an operator created it now."""
+
+    proposal: Proposal
+    refusal: str | None
+    """Why it would not be created; the rest is said as if it were."""
+    sizes: tuple[int, ...]
+    """How many have been offered the image once each stage is open."""
+    left_out: tuple[Sample, ...]
+    openings: tuple[Opening, ...]
+    forecast: Forecast
+
+
+def sentence(why: LeftOut, device: LeftOutDevice) -> str:
+    """Why this device would not take part, for people."""
+    match why:
+        case LeftOut.OWN_POLICY:
+            return f"its fleet, {device.fleet}, has a policy of its own"
+        case LeftOut.OTHER_FLEET:
+            return f"it belongs to {device.fleet}" if device.fleet else "it belongs to no fleet"
+        case LeftOut.SAME_IMAGE:
+            return f"it is told to run {' and '.join(device.images)} already"
+        case LeftOut.NEWER_VERSION:
+            return f"it is told to run {' and '.join(device.images)}, a newer version"
+        case LeftOut.OTHER_ROLLOUT:
+            return f"it is in rollout {device.rollout_id}, which is under way"
+        case LeftOut.PINNED | LeftOut.HELD | LeftOut.QUARANTINED:
+            return f"it {device.aside.sentence}" if device.aside else "it is set aside"
