@@ -223,8 +223,9 @@ def _ranking(plan: Plan) -> object:
 
 
 def ranks_of(rollout: Rollout, batch: int) -> tuple[int, int]:
-    """The ranks (first, end) of a batch that was opened, counted from 0; raises BadInput for one that was not."""
-    ends = (0, *rollout.ends, rollout.frontier)
+    """The ranks (first, end) of a batch that is offered the image, counted from 0; raises BadInput for any other."""
+    # A rollback to the last device sets the frontier below where earlier batches ended.
+    ends = [min(end, rollout.frontier) for end in (0, *rollout.ends, rollout.frontier)]
     if not 0 <= batch < len(ends) - 1 or ends[batch] >= ends[batch + 1]:
         raise BadInput(f"batch {batch + 1} has no devices that are offered the image")
     return ends[batch], ends[batch + 1]

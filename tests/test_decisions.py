@@ -470,6 +470,13 @@ def test_a_batch_that_holds_nobody_has_no_ranks(batch: int) -> None:
         ranks_of(rollout, batch)
 
 
+def test_a_batch_that_had_the_image_taken_back_has_no_ranks_either() -> None:
+    assert ranks_of(_rolling_back(frontier=1), 0) == (0, 1)
+    for rollout, batch in ((_rolling_back(frontier=1), 1), (_rolling_back(), 0), (_rolling_back(), 1)):
+        with pytest.raises(BadInput, match=f"^batch {batch + 1} has no devices that are offered the image$"):
+            ranks_of(rollout, batch)
+
+
 def test_before_the_first_batch_nobody_is_offered_the_image() -> None:
     with pytest.raises(BadInput, match=r"^batch 1 has no devices"):
         ranks_of(_begun(), 0)
