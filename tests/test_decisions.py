@@ -107,7 +107,7 @@ def test_devices_that_join_wait_at_the_end_of_the_queue_and_bring_their_time_zon
 
     assert joined(rollout, 3, ["Europe/Berlin", "Asia/Tokyo", "Africa/Lagos", "Asia/Tokyo"], NOON) == _move(
         rollout, EventType.ROLLOUT_JOINED, size=13,
-        zones=(berlin, Zone("Africa/Lagos", False, NOON, 0), Zone("Asia/Tokyo", False, NOON, 0)),
+        zones=(berlin, Zone("Africa/Lagos", False, NOON, 1), Zone("Asia/Tokyo", False, NOON, 1)),
     )  # fmt: skip
 
 
@@ -506,6 +506,17 @@ def test_no_more_are_let_in_than_may_share_a_label() -> None:
     assert decide(rollout, _shown(2, reach=2), NOON) == Wait(
         On.DEVICES, "it waits for devices: a limit on how many are on their way at once is reached"
     )
+
+
+def test_a_batch_opens_only_when_a_limit_lets_one_device_in() -> None:
+    """A device that returns by itself is expected to show nothing more, yet it may be down."""
+    rollout = _settled(2, pace={"max_in_flight_per_label": {"label": "site"}}, rollback_mode="failed_devices")
+    assert decide(rollout, _shown(4, failed=1, returning=1, reach=5), NOON) == Wait(
+        On.DEVICES, "as many devices as may share a label's value are on their way back"
+    )
+    step = decide(rollout, _shown(4, failed=1, returning=1, reach=6), NOON)
+    assert isinstance(step, Move)
+    assert (step.result.stage, step.result.frontier) == (2, 6)
 
 
 def test_both_caps_hold_together() -> None:
