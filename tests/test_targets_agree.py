@@ -2,10 +2,13 @@
 
 import random
 from collections import defaultdict
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from domain.errors import BadInput, Conflict, IllegalMove
 from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
@@ -14,7 +17,7 @@ from domain.rollouts import Rollout
 from domain.targets import Membership, effective_image, effective_version
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import aside
+from resolvers import aside, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.devices import by_id
@@ -23,6 +26,7 @@ from storage.connection import Connection, Row
 from storage.database import Database
 from tests.clock import MovableClock
 from tests.factories import a_policy, at, everybody_says, offered, push
+from tests.field import Field
 from tools.crowd import crowd
 
 Seen = dict[DeviceId, tuple[str, int]]
@@ -118,6 +122,91 @@ async def _set_aside(operator: Context, device: DeviceId, dice: random.Random) -
         await aside.hold(operator, found.uuid, await at(operator.db) + timedelta(minutes=30), None)
     if dice.random() < 0.5:
         await aside.release(operator, found.uuid)
+
+
+# Half an hour of each hour: in Calcutta the other half.
+PLANS: list[dict[str, Any]] = [
+    {"schedule": {"windows": [{"cron": "0 * * * *", "minutes": 30}]}},
+    {"schedule": {"windows": [{"cron": "0 * * * *", "minutes": 30}]}, "pace": {"max_in_flight": 2}},
+    {"pace": {"max_in_flight_per_label": {"label": "pair"}}, "rollback_mode": "failed_devices"},
+    {"pace": {"max_in_flight": 3}, "rollback_mode": "failed_batch_first"},
+    {"schedule": {"windows": [{"cron": "0 * * * *", "minutes": 30}]}, "rollback_mode": "failed_devices", "update_strategy": "auto"},
+    {"pace": {"devices_per_minute": 1}, "update_strategy": "auto"},
+]
+ACTS = ["push", "poll", "poll", "run", "run", "fail", "wait", "wait", "device", "batch", Request.RETRY, Request.PAUSE, Request.RESUME,
+        Request.ROLL_BACK, Request.CANCEL, "tidy"]  # fmt: skip
+
+ENDINGS = ("push", Request.ROLL_BACK, Request.CANCEL)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_they_agree_through_windows_tries_and_deferrals_and_no_device_is_told_a_lower_version(field: Field, seed: int) -> None:
+    """Nor another image at the same version: that is asserted whenever a device polls."""
+    dice, db = random.Random(seed), field.operator.db
+    zones = [{}, {"timezone": "Asia/Kolkata"}]
+    some = [device for pair in range(4) for device in await field.devices(2, pair=str(pair), **dice.choice(zones))]
+    await a_policy(
+        field.operator, retries={"failed": 2, "timed_out": 1, "backoff_minutes": 10}, max_failure_rate=0.4, min_outcomes=3,
+        health_check_enabled=seed % 2 == 0, **PLANS[seed % len(PLANS)],
+    )  # fmt: skip
+    latest = await push(field.operator, "nginx:2.0.0")
+    for number in range(60):
+        act = dice.choice(ACTS)
+        if act in ENDINGS and dice.random() < 0.7:
+            continue
+        if act == "push":
+            latest = await push(field.operator, f"nginx:{number + 3}.0.0")
+        elif act == "tidy":
+            told = await _by_database(db, some)
+            await tidy(db)
+            assert await _by_database(db, some) == told, "folding is seen by nobody"
+        elif act == "wait":
+            field.clock.advance(minutes=dice.choice([1, 7, 20, 70]))
+        elif act in ("poll", "run", "fail"):
+            for device in dice.sample(some, 4):
+                await _does(field, act, device)
+        else:
+            await _asks(field, dice, latest, act)
+        assert await _by_database(db, some) == await _by_domain(db, some)
+        await reconcile(db)
+        assert await _by_database(db, some) == await _by_domain(db, some)
+    for device in some:
+        await field.polls(device)
+
+
+async def test_they_agree_on_a_device_that_waits_for_another_try(field: Field) -> None:
+    [device] = await field.devices(1)
+    policy = await a_policy(field.operator, update_strategy="auto", retries={"failed": 1, "backoff_minutes": 10})
+    await push(field.operator, "nginx:2.0.0")
+    await reconcile(field.operator.db)
+    await policies.update(field.operator, policy.id, {"schedule": PLANS[0]["schedule"]})
+    await field.until("2031-06-10T12:01")
+    await push(field.operator, "nginx:3.0.0")
+    await reconcile(field.operator.db)
+    await field.fails(device, "nginx:3.0.0")
+    for moment in ("12:11:30", "12:30:30"):
+        await field.until(f"2031-06-10T{moment}")
+        await reconcile(field.operator.db)
+        assert await _by_database(field.operator.db, [device]) == await _by_domain(field.operator.db, [device])
+
+    assert await field.polls(device) == "nginx:1.0.0", "and not 2.0.0, which it came from, unproven"
+
+
+async def _does(field: Field, act: str, device: DeviceId) -> None:
+    image = await field.polls(device)
+    if act != "poll":
+        await field.says(device, image, "running" if act == "run" else "exited")
+
+
+async def _asks(field: Field, dice: random.Random, rollout: RolloutId, what: str) -> None:
+    """Something is asked of a rollout, that it may refuse."""
+    with suppress(BadInput, Conflict, IllegalMove):
+        if what == "device":
+            await use.roll_back_device(field.operator, rollout, await field.uuid(dice.choice(await field.ranked(rollout))))
+        elif what == "batch":
+            await use.roll_back_batch(field.operator, rollout, dice.randint(1, 3))
+        elif isinstance(what, Request):
+            await use.request(field.operator, rollout, what)
 
 
 async def _ask(operator: Context, rollout: RolloutId, request: Request) -> None:
