@@ -409,7 +409,8 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
     rows = await conn.fetch(
         """
         with due as (
-            select m.* from members m where m.rollout_id = $1 and m.part = 0 and m.live and m.retry_at <= $2
+            select m.* from members m join rollouts r on r.id = m.rollout_id
+             where m.rollout_id = $1 and m.part = 0 and m.live and m.retry_at <= $2 and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
         ), waiting as (
             select device_id, lane, rank, retry_at from due
             union all
@@ -420,7 +421,7 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
         ), busy as (
             select m.lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
              where m.rollout_id = $1 and m.part = 0 and $5::integer is not null and m.lane is not null and m.rank < r.reached
-               and (m.retry_at is null or m.retry_at > $2) and is_on_its_way(m, r, $2)
+               and not exists (select from due where due.device_id = m.device_id) and is_on_its_way(m, r, $2)
              group by m.lane
         ), queue as (
             select device_id, lane, retry_at, rank, row_number() over (partition by lane order by retry_at, rank) as nth from waiting

@@ -277,8 +277,28 @@ async def test_a_device_that_failed_and_waits_for_its_window_is_told_nothing_new
     await _at(field, "11T04:30")
     assert await field.polls(device) == OLD, "its window is closed"
     await _at(field, "12T02:01")
+    await _at(field, "12T04:01")
+    assert await field.polls(device) == OLD, "it slept through the window it was to be tried again in"
+    await _at(field, "13T02:01")
     assert await field.polls(device) == NEW
     assert (await field.read(rollout)).status is Status.IN_PROGRESS
+
+
+async def test_a_failure_is_not_forgotten_because_the_next_try_falls_outside_the_window(field: Field) -> None:
+    await field.devices(10)
+    rollout = await _rollout(field, update_strategy="staged", retries={"failed": 1, "backoff_minutes": 130})
+    await _at(field, "11T02:01")
+    [device] = await field.offered(rollout)
+    await field.fails(device)
+    await _at(field, "11T04:00:10")
+    await _at(field, "11T12:00")
+    assert (await field.statuses(rollout))[0] is DeviceStatus.RETRYING
+    await _at(field, "12T02:01")
+    assert await field.offered(rollout) == [device]
+    await field.fails(device)
+    await reconcile(field.operator.db)
+
+    assert (await field.read(rollout)).status is Status.ROLLING_BACK
 
 
 async def test_a_rollout_does_not_begin_before_its_time_and_is_cancelled_after_it(field: Field) -> None:
