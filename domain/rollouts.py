@@ -152,7 +152,7 @@ def decide(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
             why = f": {rollout.reason}" if rollout.reason else ""
             return _shift_windows(rollout, now) or Wait(On.OPERATOR, f"it is paused{why}; resume it, roll it back or cancel it")
         case Status.ROLLING_BACK:
-            return _go_back(rollout, progress, now)
+            return (_shift_windows(rollout, now) if rollout.frontier else None) or _go_back(rollout, progress, now)
         case Status.COMPLETED | Status.ROLLED_BACK | Status.CANCELLED | Status.SUPERSEDED:
             return _keep_windows(rollout, now) or Wait(On.NOTHING, f"it is over: {rollout.status.replace('_', ' ')}")
         case unknown:

@@ -301,6 +301,29 @@ async def test_a_failure_is_not_forgotten_because_the_next_try_falls_outside_the
     assert (await field.read(rollout)).status is Status.ROLLING_BACK
 
 
+async def test_a_window_closes_also_while_a_failed_batch_is_taken_back(field: Field) -> None:
+    await field.devices(10)
+    rollout = await _rollout(
+        field, update_strategy="staged", rollback_mode="failed_batch_first", pickup_minutes=30, max_failure_rate=0.5,
+        stages=[{"devices": 4}, {"devices": 8, "max_failure_rate": 0}, {"share_percent": 100}],
+    )  # fmt: skip
+    await _at(field, "11T02:01")
+    asleep, *awake = await field.offered(rollout)
+    await field.obey(awake)
+    await _at(field, "11T03:45")
+    await field.obey(set(await field.offered(rollout)) - {asleep})  # the one that replaces it
+    await reconcile(field.operator.db)
+    for device in set(await field.offered(rollout)) - {asleep, *awake}:
+        await field.fails(device)
+    await reconcile(field.operator.db)
+    assert (await field.read(rollout)).status is Status.ROLLING_BACK
+    assert asleep in await field.offered(rollout), "its batch had not failed"
+    await _at(field, "11T04:01")
+
+    assert (await field.read(rollout)).frontier > 0
+    assert await field.polls(asleep) == OLD
+
+
 async def test_a_rollout_does_not_begin_before_its_time_and_is_cancelled_after_it(field: Field) -> None:
     some = await field.devices(10)
     rollout = await _rollout(
