@@ -41,7 +41,7 @@ async def _wake_late_ones(db: Database) -> None:
         async with db.transaction() as conn:
             rollout = await rollouts.claim_for_waking(conn, last)
             last = None if rollout is None else rollout.id
-            if rollout:
+            if rollout is not None:
                 await wake(conn, rollout, await db.now(conn))
 
 

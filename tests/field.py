@@ -40,7 +40,7 @@ class Field:
         self.clock.advance(**by)
         await reconcile(self.operator.db)
 
-    async def devices(self, count: int, image: str = "nginx:1.0.0", *, awake: bool = True, **labels: str) -> list[DeviceId]:
+    async def devices(self, count: int, image: str = "nginx:1.0.0", *, awake: bool = True, **labels: Any) -> list[DeviceId]:
         """Devices with these labels."""
         new = await crowd(self.operator.db, count, image, awake=awake)
         if labels:
