@@ -10,8 +10,9 @@ from domain import aside as set_aside
 from domain import devices as domain
 from domain import targets
 from domain.ids import DeviceId, RolloutId
-from resolvers import aside, devices
+from resolvers import aside, devices, explanations
 from schema.enums import AsideKind
+from schema.explanations import DeviceExplanation
 from schema.paging import DEFAULT, Connection, paged
 from schema.rollouts import RolloutDevice
 from schema.session import Info
@@ -93,6 +94,13 @@ class Device:
     async def current_state(self, info: Info) -> CurrentState | None:
         state = await devices.current_state(info.context.ctx, self.device_id)
         return None if state is None else CurrentState.of(state)
+
+    @strawberry.field(
+        description="Why it is on its images: what it is told to run, since when and because of what, what it said of that, and what "
+        "would change it. For a device in a rollout under way that rollout's devices are counted: ask it of one device, not of pages."
+    )
+    async def explain(self, info: Info) -> DeviceExplanation:
+        return DeviceExplanation.of(await explanations.of_device(info.context.ctx, self.device_id))
 
     @strawberry.field(description="Its places in rollouts, newest first.")
     async def rollouts(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[RolloutDevice]:

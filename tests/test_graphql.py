@@ -860,6 +860,26 @@ async def test_a_preview_tells_what_a_rollout_would_do_and_does_nothing(server: 
     assert checksum == {"checksum": told["checksum"], "totalDevices": 2}
 
 
+async def test_a_device_explains_itself(api: Api) -> None:
+    [agent] = await started(api, "nginx:1.26", healthCheckEnabled=False)
+    await agent.obey()
+    await eventually(api.status, "COMPLETED")
+    document = f"""{{ device(uuid: "{agent.uuid}") {{ explain {{
+      at sentences services {{ app service image rolloutId status since until sentences }} }} }} }}"""
+
+    told = (await api.graphql(document))["device"]["explain"]
+
+    [service] = told["services"]
+    assert {name: service[name] for name in ("app", "service", "image", "rolloutId", "status", "until")} == {
+        "app": "1001", "service": "web", "image": "nginx:1.27", "rolloutId": "1", "status": "UPDATED", "until": None,
+    }  # fmt: skip
+    assert told["sentences"] == service["sentences"]
+    assert service["sentences"][0].startswith(
+        "web of app 1001 is told to run nginx:1.27: rollout 1 offered it in batch 1, whose turn came at "
+    )
+    assert service["sentences"][-1] == "rollout 1 is completed; should it be rolled back, the device returns to nginx:1.26"
+
+
 # Devices set aside
 
 

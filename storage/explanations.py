@@ -1,0 +1,91 @@
+"""Every statement that reads why a device is on the image it is on."""
+
+from datetime import datetime
+from typing import Any
+
+from domain.explanations import Back, Past, Place, Told
+from domain.ids import DeviceId, RolloutId
+from domain.images import Image
+from domain.statuses import DeviceStatus, Status
+from storage.connection import Connection, Row
+
+
+async def standings(conn: Connection, device: DeviceId, now: datetime) -> list[Told]:
+    """What each service of a device is told, with all that is recorded of how it came to that."""
+    rows = await conn.fetch(
+        """
+        select e.app, e.service, e.image, e.base_image, t.updated_at as written_at,
+               r.id as rollout_id, coalesce(m.image, r.image) as brought, r.status as rollout_status, m.rank, r.size,
+               case when m.rank < r.reached then batch_of(m, r) + 1 end as batch, member_status(m, r, $2) as status,
+               is_offered(m, r) as is_offered, is_taken_back(m, r) as is_taken_back, turn.at as turn_at,
+               m.taken_at, m.outcome_at, m.reason, m.retries, m.retry_at, m.withdrawn_at, m.returned_at,
+               m.deferred_at is not null as was_silent, m.zone,
+               back.at as back_at, back.actor as back_by, back.reason as back_reason,
+               origin.rollout_id as origin_id, origin.at as origin_at, parted.rollout_id as left_id, parted.skipped_at as left_at
+          from effective_services e
+          join targets t on t.device_id = e.device_id
+          left join members m on m.device_id = e.device_id and m.repository = e.repository and m.live
+          left join rollouts r on r.id = m.rollout_id
+          left join lateral first_offer(m) as turn on true
+          left join lateral (
+               select moves.at, moves.actor, moves.reason from moves
+                where moves.rollout_id = m.rollout_id and moves.frontier <= m.rank
+                  and moves.event in ('image.rollback_started', 'image.rollback_widened')
+                order by moves.revision limit 1
+          ) as back on is_taken_back(m, r) and m.withdrawn_at is null
+          left join lateral (
+               select past.rollout_id, offered.at
+                 from members past
+                 join rollouts before on before.id = past.rollout_id
+                cross join lateral first_offer(past) as offered
+                where past.device_id = e.device_id and past.repository = e.repository and not past.live
+                  and coalesce(past.image, before.image) = e.image and past.rank < before.reached
+                order by past.rollout_id desc limit 1
+          ) as origin on true
+          left join lateral (
+               select past.rollout_id, past.skipped_at from members past
+                where past.device_id = e.device_id and past.repository = e.repository and past.skipped_at is not null
+                  and past.rollout_id > coalesce(m.rollout_id, 0)
+                order by past.rollout_id desc limit 1
+          ) as parted on true
+         where e.device_id = $1
+         order by e.app, e.service
+        """,
+        device, now,
+    )  # fmt: skip
+    return [_told(row) for row in rows]
+
+
+def _told(row: Row) -> Told:
+    return Told(
+        app=row["app"],
+        service=row["service"],
+        image=Image.parse(row["image"]),
+        base=Image.parse(row["base_image"]),
+        written_at=row["written_at"],
+        origin=_past(row["origin_id"], row["origin_at"]),
+        left=_past(row["left_id"], row["left_at"]),
+        place=None if row["rollout_id"] is None else _place(row),
+    )
+
+
+def _past(rollout: int | None, at: datetime) -> Past | None:
+    return None if rollout is None else Past(RolloutId(rollout), at)
+
+
+_AS_THEY_ARE = (
+    "rank", "size", "batch", "is_offered", "is_taken_back", "turn_at", "taken_at", "outcome_at", "reason", "retries", "retry_at",
+    "withdrawn_at", "returned_at", "was_silent", "zone",
+)  # fmt: skip
+
+
+def _place(row: Row) -> Place:
+    plain: dict[str, Any] = {name: row[name] for name in _AS_THEY_ARE}
+    return Place(
+        rollout_id=RolloutId(row["rollout_id"]),
+        image=Image.parse(row["brought"]),
+        rollout_status=Status(row["rollout_status"]),
+        status=DeviceStatus(row["status"]),
+        back=None if row["back_at"] is None else Back(row["back_at"], row["back_by"], row["back_reason"]),
+        **plain,
+    )
