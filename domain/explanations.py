@@ -50,6 +50,8 @@ class Place:
     is_taken_back: bool
     turn_at: datetime | None
     """When its turn came."""
+    again_at: datetime | None
+    """When it was offered the image apart from its turn: tried again, or awake."""
     taken_at: datetime | None
     outcome_at: datetime | None
     reason: str | None
@@ -143,8 +145,8 @@ def _causes(told: Told, opens_at: datetime | None) -> Iterator[str]:
     if place is None:
         yield f"{subject}, its own image: {_own(told)}"
     elif place.is_offered:
-        again = f", and again after {_times(place.retries)}" if place.retries else ""
-        yield f"{subject}: rollout {place.rollout_id} offered it in batch {place.batch}, whose turn came at {_at(place.turn_at)}{again}"
+        turn = f"batch {place.batch}, whose turn came at {_at(place.turn_at)}"
+        yield f"{subject}: rollout {place.rollout_id} offered it in {turn}{_again(place)}"
         yield _doing(place)
     elif place.is_taken_back:
         yield f"{subject}, its own image: {_taken_back(place)}"
@@ -172,6 +174,13 @@ def _own_or_given(told: Told) -> str:
         f"which rollout {told.origin.rollout_id} offered it at {shown(told.origin.at)}; "
         f"it has not proved itself there, and its own image is {told.base} still"
     )
+
+
+def _again(place: Place) -> str:
+    if place.again_at is None:
+        return ""
+    failures = "a failure" if place.retries == 1 else f"{place.retries} failures"
+    return f", and again at {shown(place.again_at)}, " + (f"after {failures}" if place.retries else "when it had woken")
 
 
 def _doing(place: Place) -> str:
@@ -282,7 +291,7 @@ def _step(step: Move | Wait) -> str:
 def _since(told: Told) -> datetime:
     place, origin = told.place, told.origin
     if place is not None and place.is_offered and place.turn_at:
-        return place.turn_at
+        return place.again_at or place.turn_at
     if place is not None and place.is_taken_back:
         return place.withdrawn_at or (place.back.at if place.back else told.written_at)
     return origin.at if origin and (origin.at > told.written_at or told.image != told.base) else told.written_at
@@ -301,7 +310,3 @@ def _at(moment: datetime | None) -> str:
 
 def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
-
-
-def _times(count: int) -> str:
-    return "a failure" if count == 1 else f"{count} failures"

@@ -17,7 +17,7 @@ async def standings(conn: Connection, device: DeviceId, now: datetime) -> list[T
         select e.app, e.service, e.image, e.base_image, t.updated_at as written_at,
                r.id as rollout_id, coalesce(m.image, r.image) as brought, r.status as rollout_status, m.rank, r.size,
                case when m.rank < r.reached then batch_of(m, r) + 1 end as batch, member_status(m, r, $2) as status,
-               is_offered(m, r) as is_offered, is_taken_back(m, r) as is_taken_back, turn.at as turn_at,
+               is_offered(m, r) as is_offered, is_taken_back(m, r) as is_taken_back, turn.at as turn_at, m.offered_at as again_at,
                m.taken_at, m.outcome_at, m.reason, m.retries, m.retry_at, m.withdrawn_at, m.returned_at,
                m.deferred_at is not null as was_silent, m.zone,
                back.at as back_at, back.actor as back_by, back.reason as back_reason,
@@ -74,8 +74,8 @@ def _past(rollout: int | None, at: datetime) -> Past | None:
 
 
 _AS_THEY_ARE = (
-    "rank", "size", "batch", "is_offered", "is_taken_back", "turn_at", "taken_at", "outcome_at", "reason", "retries", "retry_at",
-    "withdrawn_at", "returned_at", "was_silent", "zone",
+    "rank", "size", "batch", "is_offered", "is_taken_back", "turn_at", "again_at", "taken_at", "outcome_at", "reason", "retries",
+    "retry_at", "withdrawn_at", "returned_at", "was_silent", "zone",
 )  # fmt: skip
 
 

@@ -111,13 +111,13 @@ async def measured(conn: Connection, policy: PolicyId | None) -> Measured | None
              where finished_at is not null and reached > 0 and ($1::bigint is null or policy_id = $1)
              order by id desc limit 5
         ), shown as (
-            select m.rollout_id, m.taken_at - offered.at as taking,
+            select m.rollout_id, m.taken_at - coalesce(m.offered_at, offered.at) as taking,
                    case when m.outcome = 'running' then m.outcome_at - m.taken_at end as starting
               from latest
              cross join lateral generate_series(0, latest.reached - 1, greatest(1, latest.reached / 200)) as drawn (rank)
               join members m on m.rollout_id = latest.id and m.rank = drawn.rank
              cross join lateral first_offer(m) as offered
-             where m.taken_at >= offered.at and m.retries = 0 and m.zone is null
+             where m.taken_at >= coalesce(m.offered_at, offered.at) and m.retries = 0 and m.zone is null
         )
         select count(*) as devices, count(distinct rollout_id) as rollouts,
                percentile_cont(array[0.5, 0.9]) within group (order by taking) as taking,

@@ -123,7 +123,9 @@ async def test_a_device_that_is_tried_again_says_when(operator: Context, clock: 
     assert told.since >= now
     clock.advance(minutes=5)
     await reconcile(operator.db)
-    assert (await _why(operator, first)).sentences[0].endswith(", and again after a failure")
+    again = await _why(operator, first)
+    assert again.sentences[0].endswith(f", and again at {shown(again.since)}, after a failure")
+    assert again.since >= told.since + timedelta(minutes=5)
 
 
 async def test_a_rollback_is_told_with_who_asked_for_it_and_why(operator: Context) -> None:
