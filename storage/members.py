@@ -410,7 +410,8 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
         """
         with due as (
             select m.* from members m join rollouts r on r.id = m.rollout_id
-             where m.rollout_id = $1 and m.part = 0 and m.live and m.retry_at <= $2 and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
+             where m.rollout_id = $1 and m.part = 0 and m.live and m.retry_at <= $2
+               and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
         ), waiting as (
             select device_id, lane, rank, retry_at from due
             union all

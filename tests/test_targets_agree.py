@@ -143,7 +143,7 @@ ENDINGS = ("push", Request.ROLL_BACK, Request.CANCEL)
 async def test_they_agree_through_windows_tries_and_deferrals_and_no_device_is_told_a_lower_version(field: Field, seed: int) -> None:
     """Nor another image at the same version: that is asserted whenever a device polls."""
     dice, db = random.Random(seed), field.operator.db
-    zones = [{}, {"timezone": "Asia/Kolkata"}]
+    zones: list[dict[str, Any]] = [{}, {"timezone": "Asia/Kolkata"}]
     some = [device for pair in range(4) for device in await field.devices(2, pair=str(pair), **dice.choice(zones))]
     await a_policy(
         field.operator, retries={"failed": 2, "timed_out": 1, "backoff_minutes": 10}, max_failure_rate=0.4, min_outcomes=3,
