@@ -71,6 +71,7 @@ def rate(pace: Pace, offered: int, succeeded: int) -> float | None:
 def allowance(per_minute: float, since: datetime, now: datetime) -> tuple[int, datetime]:
     """How many devices the time since then allows for, and the time up to which that has been used."""
     each = MINUTE / per_minute
-    since = max(since, now - max(each, BURST))
+    # On top of one that is almost due, or slow rates would lose the time between being due and the next tick.
+    since = max(since, now - each - BURST)
     count = floor((now - since) / each)
     return count, since + count * each
