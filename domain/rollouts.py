@@ -333,7 +333,7 @@ def lowest(rollout: Rollout) -> int:
 def _fill(rollout: Rollout, progress: Progress, wanted: int, now: datetime) -> Move | Wait:
     """Let more devices in, as far as time, window, pace and caps allow."""
     if late := _too_late(rollout, now):
-        return _await_devices(rollout, progress, now) if progress.expected else late
+        return _await_devices(rollout, progress, now) if progress.in_flight else late
     if wait := _await_window(rollout, now):
         return wait
     if (room := _room(rollout, progress)) <= 0:

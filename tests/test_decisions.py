@@ -578,6 +578,16 @@ def test_once_its_time_is_over_nobody_more_is_let_in_but_those_who_were_may_answ
     )  # fmt: skip
 
 
+def test_once_its_time_is_over_a_zone_that_lags_behind_is_not_waited_for() -> None:
+    rollout = replace(_in_batch(2, schedule=AFTERNOON | {"not_after": NOON}), zones=(_zone(BERLIN, True, 2),))
+    words = "1 to run it long enough, 3 for their window"
+    assert decide(rollout, _shown(2, soaking=1, deferred=3), NOON) == Wait(On.DEVICES, f"it waits for devices: {words}")
+    assert decide(rollout, _shown(2, deferred=3), NOON) == _move(
+        rollout, EventType.ROLLOUT_CANCELLED, status=Status.CANCELLED, finished_at=NOON,
+        reason="its time was over: 5 of 10 devices had been offered the image",
+    )  # fmt: skip
+
+
 # Windows: they open at 14:00 for four hours, so at noon UTC it is just opening in Berlin, open in Kolkata and closed in Tokyo and Lisbon
 
 
