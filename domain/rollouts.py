@@ -457,7 +457,7 @@ def _shift_windows(rollout: Rollout, now: datetime) -> Move | None:
     zones = tuple(_shifted(rollout.plan.schedule, zone, now) for zone in rollout.zones)
     if zones == rollout.zones:
         return None
-    opened = any(new.is_open and not old.is_open for old, new in zip(rollout.zones, zones, strict=True))
+    opened = any(zone.is_open and zone not in rollout.zones for zone in zones)
     return _move(rollout, EventType.WINDOW_OPENED if opened else EventType.WINDOW_CLOSED, now, zones=zones)
 
 
