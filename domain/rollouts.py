@@ -291,8 +291,10 @@ def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
         return _too_late(rollout, now) or _await_window(rollout, now) or _open_first(rollout, progress, now)
     if lowest(rollout) < (wanted := max(rollout.frontier, _wanted(rollout, rollout.stage, progress))):
         return _fill(rollout, progress, wanted, now)
-    if progress.expected:
-        return _await_devices(rollout, progress, now)
+    if progress.in_flight:
+        return _await_devices(progress)
+    if progress.deferred:
+        return Wait(On.WINDOW, f"it waits for devices: {progress.deferred} for their window", _next_opening(rollout, now))
     if rollout.settled_at is None:
         return _check(rollout, progress, now) or _move(rollout, EventType.BATCH_COMPLETED, now, settled_at=now)
     if rollout.frontier >= rollout.size:
@@ -333,18 +335,19 @@ def lowest(rollout: Rollout) -> int:
 def _fill(rollout: Rollout, progress: Progress, wanted: int, now: datetime) -> Move | Wait:
     """Let more devices in, as far as time, window, pace and caps allow."""
     if late := _too_late(rollout, now):
-        return _await_devices(rollout, progress, now) if progress.in_flight else late
+        return _await_devices(progress) if progress.in_flight else late
     if wait := _await_window(rollout, now):
         return wait
-    if (room := _room(rollout, progress)) <= 0:
-        return _await_devices(rollout, progress, now)
+    if full := _await_room(rollout, progress):
+        return _await_devices(progress) if progress.in_flight else full
+    frontier = min(wanted, lowest(rollout) + _room(rollout, progress))
     if (per_minute := _rate(rollout, progress)) is None:
-        return _let_in(rollout, min(wanted, lowest(rollout) + room), EventType.BATCH_WIDENED, now)
+        return _let_in(rollout, frontier, EventType.BATCH_WIDENED, now)
     assert rollout.paced_at is not None, "opening the first stage sets it"
     allowed, used = pacing.allowance(per_minute, rollout.paced_at, now)
     if allowed == 0:
         return Wait(On.TIME, f"it lets in {per_minute:g} devices a minute", used + pacing.MINUTE / per_minute)
-    return _let_in(rollout, min(wanted, lowest(rollout) + min(room, allowed)), EventType.BATCH_WIDENED, now, paced_at=used)
+    return _let_in(rollout, min(frontier, lowest(rollout) + allowed), EventType.BATCH_WIDENED, now, paced_at=used)
 
 
 def _room(rollout: Rollout, progress: Progress) -> int:
@@ -355,7 +358,7 @@ def _room(rollout: Rollout, progress: Progress) -> int:
 
 
 def _await_room(rollout: Rollout, progress: Progress) -> Wait | None:
-    """A batch that has proved itself may have devices on their way back, which hold others that share their label."""
+    """Devices of which nothing more is expected may still be on their way back, and hold others that share their label."""
     if _room(rollout, progress) > 0:
         return None
     return Wait(On.DEVICES, "as many devices as may share a label's value are on their way back")
@@ -375,22 +378,19 @@ def _let_in(rollout: Rollout, frontier: int, event: EventType, now: datetime, **
     """Offer the image to all in open windows up to a frontier; time zones that lag behind come first, and so catch up."""
     behind = lowest(rollout)
     zones = tuple(replace(zone, frontier=frontier) if zone.is_open and zone.frontier == behind else zone for zone in rollout.zones)
+    # Only a rollback lowers the frontier, and after that nobody is let in: it is as far as it ever was.
     frontier = max(frontier, rollout.frontier)
-    reached = max(rollout.reached, frontier)
     return _move(
-        rollout, event, now, zones=zones, frontier=frontier, reached=reached, frontier_at=now, settled_at=None, answered_at=None, **also
+        rollout, event, now, zones=zones, frontier=frontier, reached=frontier, frontier_at=now, settled_at=None, answered_at=None, **also
     )
 
 
-def _await_devices(rollout: Rollout, progress: Progress, now: datetime) -> Wait:
+def _await_devices(progress: Progress) -> Wait:
     counted = (
         (progress.untaken, "to poll"), (progress.waiting, "to answer"), (progress.soaking, "to run it long enough"),
         (progress.retrying, "to be offered it again"), (progress.deferred, "for their window"),
     )  # fmt: skip
-    awaited = ", ".join(f"{count} {what}" for count, what in counted if count)
-    if progress.deferred == progress.expected > 0:
-        return Wait(On.WINDOW, f"it waits for devices: {awaited}", _next_opening(rollout, now))
-    return Wait(On.DEVICES, f"it waits for devices: {awaited or 'a limit on how many are on their way at once is reached'}")
+    return Wait(On.DEVICES, "it waits for devices: " + ", ".join(f"{count} {what}" for count, what in counted if count))
 
 
 def _check(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain import pacing
 from domain.checks import State, Verdict
 from domain.errors import BadInput, Conflict, IllegalMove
 from domain.events import EventType
@@ -416,9 +417,21 @@ def test_silent_devices_and_those_who_left_are_replaced_by_the_next_in_rank() ->
 
 
 def test_a_stage_that_replacing_ran_ahead_of_is_passed_over() -> None:
-    rollout = replace(_settled(1), frontier=6, reached=6)
-    assert decide(rollout, _shown(1), NOON) == _move(
-        rollout, EventType.BATCH_STARTED, stage=2, ends=(6, 6), frontier=10, reached=10, frontier_at=NOON, paced_at=NOON, settled_at=None
+    for frontier in (5, 6):
+        rollout = replace(_settled(1), frontier=frontier, reached=frontier)
+        assert decide(rollout, _shown(1), NOON) == _move(
+            rollout, EventType.BATCH_STARTED, stage=2, ends=(frontier, frontier), frontier=10, reached=10, frontier_at=NOON,
+            paced_at=NOON, settled_at=None,
+        )  # fmt: skip
+
+
+def test_devices_that_joined_late_are_in_the_last_batch() -> None:
+    opening, open_already = replace(_settled(2), size=12), replace(_settled(3), size=12)
+    step = decide(opening, _shown(5), NOON)
+    assert isinstance(step, Move)
+    assert (step.result.stage, step.result.frontier) == (2, 12)
+    assert decide(open_already, _shown(10), NOON) == _move(
+        open_already, EventType.BATCH_WIDENED, frontier=12, reached=12, frontier_at=NOON, settled_at=None
     )
 
 
@@ -503,9 +516,11 @@ def test_no_more_are_let_in_than_may_share_a_label() -> None:
     rollout = replace(_in_batch(2, pace={"max_in_flight_per_label": {"label": "site"}}), frontier=2, reached=2)
     assert decide(rollout, _shown(2, reach=4), NOON) == _move(rollout, EventType.BATCH_WIDENED, frontier=4, reached=4, frontier_at=NOON)
     assert decide(rollout, _shown(2, reach=99), NOON) == _move(rollout, EventType.BATCH_WIDENED, frontier=5, reached=5, frontier_at=NOON)
-    assert decide(rollout, _shown(2, reach=2), NOON) == Wait(
-        On.DEVICES, "it waits for devices: a limit on how many are on their way at once is reached"
-    )
+    assert decide(rollout, _shown(1, waiting=1, reach=2), NOON) == Wait(On.DEVICES, "it waits for devices: 1 to answer")
+    assert decide(rollout, _shown(1, failed=1, returning=1, reach=2), NOON).__class__ is Move
+    tolerant = replace(rollout, plan=_plan(max_failure_rate=0.5, pace={"max_in_flight_per_label": {"label": "site"}}))
+    for progress in (_shown(1, failed=1, returning=1, reach=2), _shown(1, failed=1, returning=1, deferred=3, reach=2)):
+        assert decide(tolerant, progress, NOON) == Wait(On.DEVICES, "as many devices as may share a label's value are on their way back")
 
 
 def test_a_batch_opens_only_when_a_limit_lets_one_device_in() -> None:
@@ -562,6 +577,25 @@ def test_a_ramp_climbs_with_those_who_were_offered_it_or_run_it_well(counts: str
     rollout = replace(_in_batch(2, pace={"ramp": ramp}), frontier=4, reached=4, paced_at=NOON)
     until = NOON + MINUTE / per_minute
     assert decide(rollout, _shown(2), NOON) == Wait(On.TIME, f"it lets in {per_minute} devices a minute", until)
+
+
+@pytest.mark.parametrize(
+    ("pace", "offered", "succeeded", "per_minute"),
+    [
+        ({}, 99, 99, None),
+        ({"devices_per_minute": 3}, 99, 99, 3),
+        ({"ramp": {"base_per_minute": 3, "factor": 2, "every_devices": 10}}, 9, 99, 3),
+        ({"ramp": {"base_per_minute": 3, "factor": 2, "every_devices": 10}}, 39, 99, 24),
+        ({"ramp": {"base_per_minute": 3, "factor": 2, "every_devices": 10, "counts": "succeeded"}}, 99, 39, 24),
+        ({"ramp": {"base_per_minute": 3, "factor": 2, "every_devices": 10}, "devices_per_minute": 20}, 39, 0, 20),
+        ({"ramp": {"base_per_minute": 3, "factor": 2, "every_devices": 10}, "devices_per_minute": 30}, 39, 0, 24),
+        ({"ramp": {"base_per_minute": 1, "factor": 5, "every_devices": 1}}, 1_000_000, 0, 5.0**400),
+    ],
+)
+def test_a_rate_climbs_in_whole_steps_up_to_the_most_that_the_plan_allows(
+    pace: dict[str, Any], offered: int, succeeded: int, per_minute: float | None
+) -> None:
+    assert pacing.rate(_plan(pace=pace).pace, offered, succeeded) == per_minute
 
 
 def test_the_rate_is_said_without_needless_digits() -> None:
@@ -627,6 +661,11 @@ def test_a_batch_opens_only_in_a_window() -> None:
         )
 
 
+def test_the_next_opening_may_be_that_of_the_zone_of_the_schedule() -> None:
+    rollout = replace(_begun(schedule=AFTERNOON | {"timezone": LISBON}), zones=(_zone("", False), _zone(TOKYO, False)))
+    assert decide(rollout, NOBODY, NOON) == Wait(On.WINDOW, "it waits for a maintenance window to open", NOON + timedelta(hours=1))
+
+
 def test_a_batch_lets_in_those_whose_window_is_open() -> None:
     berlin, tokyo = _zone(BERLIN, True, 1), _zone(TOKYO, False)
     rollout = replace(_settled(1, schedule=AFTERNOON), zones=(berlin, tokyo))
@@ -679,6 +718,8 @@ def test_devices_that_only_their_window_holds_up_are_waited_for_until_it_opens()
     assert decide(rollout, _shown(1, deferred=3, untaken=1), NOON) == Wait(
         On.DEVICES, "it waits for devices: 1 to poll, 3 for their window"
     )
+    all_open = replace(rollout, zones=rollout.zones[:1])
+    assert decide(all_open, _shown(2, deferred=3), NOON) == Wait(On.WINDOW, "it waits for devices: 3 for their window")
 
 
 def test_who_sleeps_through_a_rollout_keeps_a_window_until_it_can_no_longer_be_taken_back() -> None:
@@ -796,7 +837,8 @@ def test_a_batch_is_judged_by_itself_too_and_by_its_own_limit() -> None:
 def test_a_kind_of_failure_may_have_a_limit_of_its_own(kind: str, words: str) -> None:
     rollout = _in_batch(2, max_rates={kind: 0.15})
     assert decide(rollout, _shown(4, **{kind: 1}), NOON) == _stop(rollout, f"1 of 5 devices {words}; the policy allows 15%")
-    assert decide(rollout, _shown(9, **{kind: 1}), NOON).__class__ is Move
+    assert decide(rollout, _shown(1, **{kind: 1}), NOON) == _stop(rollout, f"1 of 2 devices {words}; the policy allows 15%")
+    assert decide(rollout, _shown(9, **{kind: 1}), NOON) == _move(rollout, EventType.BATCH_COMPLETED, settled_at=NOON)
     others = {"failed": 1} if kind != "failed" else {"refused": 1}
     assert decide(rollout, _shown(4, **others), NOON) == _move(rollout, EventType.BATCH_COMPLETED, settled_at=NOON)
     assert decide(rollout, _shown(3, **{kind: 1}, waiting=1), NOON).__class__ is Wait
@@ -828,7 +870,7 @@ def test_where_proof_is_asked_for_a_lone_failure_stops_only_what_it_is_all_of() 
     assert decide(second, _shown(1, failed=1), NOON) == _move(second, EventType.BATCH_COMPLETED, settled_at=NOON)
     assert decide(second, _shown(2, failed=2), NOON) == _stop(second, "2 of 4 devices failed; the policy allows 20%")
     assert decide(second, _shown(2, failed=2, soaking=1), NOON).__class__ is Wait
-    assert decide(second, _shown(8, failed=2), NOON).__class__ is Move
+    assert decide(second, _shown(8, failed=2), NOON) == _move(second, EventType.BATCH_COMPLETED, settled_at=NOON)
     assert decide(first, _shown(1), NOON) == _move(first, EventType.BATCH_COMPLETED, settled_at=NOON)
 
 
