@@ -150,7 +150,9 @@ def decide(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
             return _shift_windows(rollout, now) or _go_on(rollout, progress, now)
         case Status.PAUSED:
             why = f": {rollout.reason}" if rollout.reason else ""
-            return _shift_windows(rollout, now) or Wait(On.OPERATOR, f"it is paused{why}; resume it, roll it back or cancel it")
+            # Windows matter to those who were offered it; a rollout paused before anybody was is not visited.
+            shifted = _shift_windows(rollout, now) if rollout.frontier else None
+            return shifted or Wait(On.OPERATOR, f"it is paused{why}; resume it, roll it back or cancel it")
         case Status.ROLLING_BACK:
             return (_shift_windows(rollout, now) if rollout.frontier else None) or _go_back(rollout, progress, now)
         case Status.COMPLETED | Status.ROLLED_BACK | Status.CANCELLED | Status.SUPERSEDED:

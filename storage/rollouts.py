@@ -247,8 +247,9 @@ async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Cou
         """
         select member_status(m, r, $2) as status, m.outcome, m.rank >= $3 as in_batch,
                is_silent(m, r, $4, $5, $6, $7) as is_silent,
-               coalesce(case when m.outcome <> 'running' then m.outcome_at else silent_until(m, r) end <= r.failures_accepted_at, false)
-                   as is_accepted,
+               coalesce(case when m.outcome is null
+                                 then member_status(m, r, $2) = 'timed_out' and silent_until(m, r) <= r.failures_accepted_at
+                             when m.outcome <> 'running' then m.outcome_at <= r.failures_accepted_at end, false) as is_accepted,
                m.checked = 'inconclusive' and not is_checked(m, r) as is_inconclusive,
                count(*) as devices
           from members m
