@@ -424,7 +424,10 @@ def _await_turn(rollout: Rollout, now: datetime) -> Wait | None:
 def _complete(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     # A fleet that is silent to the last device has proved nothing; it holds nobody up either, for nobody is left.
     if progress.total.outcomes == 0 and progress.silent > 0:
-        return Wait(On.DEVICES, f"everybody was offered it, and none of {progress.silent} silent devices has polled")
+        why = f"everybody was offered it, and none of {progress.silent} silent devices has polled"
+        if wait := _await_window(rollout, now):
+            return replace(wait, sentence=f"{why}; {wait.sentence}")
+        return Wait(On.DEVICES, why)
     assert rollout.settled_at is not None, "the last batch has proved itself"
     if now < (due := rollout.settled_at + rollout.plan.watch):
         return Wait(On.TIME, "everybody was offered it; it is watched for devices that fall back", due)

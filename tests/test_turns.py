@@ -206,3 +206,14 @@ async def test_a_device_that_is_tried_again_out_of_its_window_keeps_what_it_was_
     await reconcile(operator.db)
 
     assert (await devices.poll(operator, device)).apps == told.apps
+
+
+async def test_devices_that_slept_through_their_window_are_not_expected_before_the_next(operator: Context, clock: MovableClock) -> None:
+    rollout = await a_rollout(operator, 1, update_strategy="auto", schedule={"windows": [await _window(operator, -1, 10)]})
+    clock.advance(minutes=30)
+    await reconcile(operator.db)
+
+    wait = await _explained(operator, rollout)
+    assert wait.on is On.WINDOW
+    assert wait.until is not None
+    assert "1 silent device" in wait.sentence
