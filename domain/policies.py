@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
@@ -45,7 +45,9 @@ def _pattern(text: str) -> str:
 
 Minutes = Annotated[float, Field(ge=0, le=60 * 24 * 365, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-PerMinute = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+PerMinute = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]  # one in 16 hours at the least
+# Far from the ends of the calendar, where there is no day before or after to reckon with.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Label = Annotated[str, Field(min_length=1, max_length=63)]
 
@@ -150,8 +152,8 @@ class WindowSettings(_Settings):
 class ScheduleSettings(_Settings):
     """When devices may be offered the image."""
 
-    not_before: AwareDatetime | None = None
-    not_after: AwareDatetime | None = None
+    not_before: Moment | None = None
+    not_after: Moment | None = None
     windows: Annotated[tuple[WindowSettings, ...], Field(max_length=20)] = ()
     timezone: str = "UTC"
     """For windows without one and devices without one."""

@@ -22,6 +22,8 @@ class Tally:
     """By kind; without those that an operator accepted by going on."""
     waiting: int = 0
     """Took it, nothing conclusive yet."""
+    accepted: int = 0
+    """Failed, and an operator went on all the same."""
 
     @property
     def bad(self) -> int:
@@ -85,8 +87,10 @@ class Progress:
     good: int = 0
     retrying: int = 0
     """Failed, and will be offered it again."""
+    left: int = 0
+    """Left the rollout since they were offered the image: an operator gave them another, or pinned them."""
     withdrawn: int = 0
-    """Left the rollout, or were taken back by hand, since they were offered the image."""
+    """Had it taken back by hand, without having failed; nobody takes their place."""
     returning: int = 0
     """Took it, were told to return, have not reported their previous image."""
     inconclusive: int = 0
@@ -126,7 +130,8 @@ class Progress:
             soaking=updated if health_check_enabled else 0,
             good=devices(DeviceStatus.HEALTHY) + (0 if health_check_enabled else updated),
             retrying=devices(DeviceStatus.RETRYING),
-            withdrawn=devices(DeviceStatus.SKIPPED) + taken_back,
+            left=devices(DeviceStatus.SKIPPED),
+            withdrawn=taken_back,
             returning=devices(DeviceStatus.ROLLING_BACK),
             inconclusive=sum(count.devices for count in found if count.is_inconclusive),
             checks=checks,
@@ -138,12 +143,14 @@ class Progress:
 
 def tally(counts: Iterable[Count]) -> Tally:
     """The outcomes among what was counted."""
-    running, waiting, failures = 0, 0, dict[Outcome, int]()
+    running, waiting, accepted, failures = 0, 0, 0, dict[Outcome, int]()
     for count in counts:
         if count.status in _RUNNING:
             running += count.devices
         elif count.status is DeviceStatus.UPDATING:
             waiting += count.devices
+        elif count.is_accepted:
+            accepted += count.devices
         elif kind := count.failure:
             failures[kind] = failures.get(kind, 0) + count.devices
-    return Tally(running, failures, waiting)
+    return Tally(running, failures, waiting, accepted)

@@ -177,7 +177,14 @@ def joined(rollout: Rollout, devices: int, zones: Sequence[str], now: datetime) 
 
 
 def ask(
-    rollout: Rollout, request: Request, now: datetime, reason: str | None = None, *, actor: str = "", decided_on: str | None = None
+    rollout: Rollout,
+    request: Request,
+    now: datetime,
+    reason: str | None = None,
+    *,
+    actor: str = "",
+    decided_on: str | None = None,
+    batch: int | None = None,
 ) -> Move:
     """The move that somebody asks for; raises IllegalMove when this rollout cannot make it, and Conflict for a decision about another."""
     allowed, becomes, event = LEGAL[request]
@@ -193,7 +200,7 @@ def ask(
             _check_decision(rollout, decided_on)
             return _move(rollout, event, now, status=becomes, reason=f"rejected by {actor}" + (f": {reason}" if reason else ""))
         case Request.PROMOTE:
-            return _promote(rollout, now, reason)
+            return _promote(rollout, batch, now, reason)
         case Request.RESUME:
             return _resume(rollout, now, reason)
         case Request.ROLL_BACK:
@@ -263,6 +270,9 @@ def _await_approval(rollout: Rollout, missing: int, now: datetime) -> Move | Wai
 def _start_by_hand(rollout: Rollout, now: datetime, reason: str | None) -> Move:
     if (missing := rollout.plan.approvals - len(rollout.approved_by)) > 0:
         raise IllegalMove(f"cannot start it: it needs {_some(missing, 'more approval')}")
+    not_before = rollout.plan.schedule.not_before
+    if not_before and now < not_before:
+        raise IllegalMove(f"cannot start it before {not_before:%Y-%m-%d %H:%M %Z}; give the policy another schedule and replan it")
     return _move(rollout, EventType.ROLLOUT_STARTED, now, status=Status.IN_PROGRESS, reason=reason)
 
 
@@ -288,7 +298,7 @@ def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     if rollout.stage >= 0 and (why := _why_stop(rollout, progress)):
         return _stop(rollout, why, now)
     if progress.inconclusive:
-        return _pause(rollout, f"checks could not tell how {_some(progress.inconclusive, 'device')} does", now)
+        return _pause(rollout, f"checks could not tell how {_some(progress.inconclusive, 'device')} did", now)
     if rollout.stage < 0:
         return _too_late(rollout, now) or _await_window(rollout, now) or _open_first(rollout, progress, now)
     if lowest(rollout) < (wanted := max(rollout.frontier, _wanted(rollout, rollout.stage, progress))):
@@ -298,6 +308,8 @@ def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     if progress.deferred:
         return Wait(On.WINDOW, f"it waits for devices: {progress.deferred} for their window", _next_opening(rollout, now))
     if rollout.settled_at is None:
+        if wait := _await_proof(rollout, progress):
+            return wait
         return _check(rollout, progress, now) or _move(rollout, EventType.BATCH_COMPLETED, now, settled_at=now)
     if rollout.frontier >= rollout.size:
         return _complete(rollout, progress, now)
@@ -326,7 +338,9 @@ def _wanted(rollout: Rollout, stage: int, progress: Progress) -> int:
     a stage tests as many devices as it was meant to and an offline one holds nobody up. The last stage is everybody."""
     if stage + 1 == len(rollout.stages):
         return rollout.size
-    return min(rollout.size, rollout.stages[stage] + progress.silent + progress.withdrawn)
+    if rollout.plan.stages[stage].canaries:  # nobody else is one
+        return rollout.stages[stage]
+    return min(rollout.size, rollout.stages[stage] + progress.silent + progress.left)
 
 
 def lowest(rollout: Rollout) -> int:
@@ -393,6 +407,15 @@ def _await_devices(progress: Progress) -> Wait:
         (progress.retrying, "to be offered it again"), (progress.deferred, "for their window"),
     )  # fmt: skip
     return Wait(On.DEVICES, "it waits for devices: " + ", ".join(f"{count} {what}" for count, what in counted if count))
+
+
+def _await_proof(rollout: Rollout, progress: Progress) -> Wait | None:
+    """A batch of which nobody shows anything, since its canaries are silent or it was taken back by hand, opens no other by itself."""
+    stands_for_itself = bool(rollout.open_stage.canaries or progress.withdrawn) and rollout.frontier < rollout.size
+    has_shown = progress.batch.outcomes + progress.batch.accepted
+    if has_shown or not stands_for_itself or rollout.promoted >= rollout.stage:
+        return None
+    return Wait(On.OPERATOR, f"nobody in batch {rollout.stage + 1} shows anything; it waits for an operator to promote it all the same")
 
 
 def _check(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait | None:
@@ -527,9 +550,11 @@ def _pause(rollout: Rollout, why: str, now: datetime) -> Move:
     return _move(rollout, EventType.ROLLOUT_PAUSED, now, status=Status.PAUSED, reason=why)
 
 
-def _promote(rollout: Rollout, now: datetime, reason: str | None) -> Move:
+def _promote(rollout: Rollout, batch: int | None, now: datetime, reason: str | None) -> Move:
     if rollout.stage < 0:
         raise IllegalMove("cannot promote a rollout before its first batch has opened")
+    if batch not in (None, rollout.stage + 1):
+        raise Conflict(f"batch {rollout.stage + 1} is open, not {batch}: read it again")
     if rollout.promoted >= rollout.stage:
         raise IllegalMove(f"batch {rollout.stage + 1} is promoted already")
     return _move(rollout, EventType.BATCH_PROMOTED, now, promoted=rollout.stage, reason=reason)

@@ -15,7 +15,7 @@ from storage.measurements import Checked
 async def conclude(conn: Connection, rollout: Rollout, checked: Checked, verdict: Verdict, now: datetime) -> None:
     """Take note that a device passed, failed, or left everybody in the dark; one that showed something else meanwhile is left alone."""
     await devices.lock(conn, checked.device)
-    if not await measurements.conclude(conn, rollout.id, checked.device, verdict.state, checked.since, now):
+    if not await measurements.conclude(conn, rollout.id, checked.device, verdict, checked.since, now):
         return
     if verdict.state is State.FAILED:
         await _unhealthy(conn, rollout, checked, verdict.reason, now)

@@ -41,7 +41,9 @@ class Snapshot:
     at: datetime
 
 
-async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: str | None = None, decided_on: str | None = None) -> Rollout:
+async def request(
+    ctx: Context, rollout_id: RolloutId, what: Request, reason: str | None = None, decided_on: str | None = None, batch: int | None = None
+) -> Rollout:
     """Start, approve, promote, pause, resume, retry, cancel or roll back a rollout.
 
     Raises IllegalMove when its state does not allow it. A decision names the checksum of what it was made for, or is a Conflict.
@@ -49,7 +51,9 @@ async def request(ctx: Context, rollout_id: RolloutId, what: Request, reason: st
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         rollout, now = _found(await rollouts.locked(conn, rollout_id), rollout_id), await ctx.db.now(conn)
-        move = ask(rollout, what, now, reason, actor=ctx.actor.name, decided_on=decided_on)
+        move = ask(rollout, what, now, reason, actor=ctx.actor.name, decided_on=decided_on, batch=batch)
+        if what is Request.ROLL_BACK and rollout.status is Status.COMPLETED and (by := await rollouts.follower(conn, rollout)):
+            raise Conflict(f"rollout {by} has followed it on its devices: roll that back, or create one with the image to return to")
         await moves.save(conn, move, ctx.actor)
         if what is Request.RETRY:
             await members.try_again(conn, rollout, now)

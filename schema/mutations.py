@@ -71,10 +71,10 @@ class Mutation:
         return Rollout.of(await rollouts.replan(info.context.ctx, _rollout(id)))
 
     @strawberry.mutation(
-        description="Go on from the open batch once it has proved itself, without the delay or the operator it would wait for."
+        description="Go on from the open batch, from 1, once it has proved itself: without the delay, gate or operator it waits for."
     )
-    async def promote_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
-        return await _request(info, id, Request.PROMOTE, reason)
+    async def promote_rollout(self, info: Info, id: strawberry.ID, batch: int, reason: str | None = None) -> Rollout:  # noqa: A002
+        return Rollout.of(await rollouts.request(info.context.ctx, _rollout(id), Request.PROMOTE, reason, batch=batch))
 
     @strawberry.mutation(description="Take the image back from every device that failed, and offer it again.")
     async def retry_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002

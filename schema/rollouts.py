@@ -81,7 +81,7 @@ class RolloutProgress:
 class RolloutExplanation:
     waits_for: On = strawberry.field(description="Who or what it waits for.")
     sentence: str = strawberry.field(description="The same for people.")
-    until: datetime | None = strawberry.field(description="When time alone ends the wait at the latest; null if it does not.")
+    until: datetime | None = strawberry.field(description="When it ends at the latest, where the clock alone decides that.")
 
     @classmethod
     def of(cls, explained: Explanation) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.checks import Measurement, Result, State
+from domain.checks import Measurement, Result, Verdict
 from domain.ids import DeviceId, RolloutId
 from domain.rollouts import Rollout
 from domain.urls import Subject
@@ -104,14 +104,14 @@ def _by_check(rows: Sequence[Row]) -> dict[str, list[Measurement]]:
     return found
 
 
-async def conclude(conn: Connection, rollout: RolloutId, device: DeviceId, state: State, since: datetime, now: datetime) -> bool:
+async def conclude(conn: Connection, rollout: RolloutId, device: DeviceId, verdict: Verdict, since: datetime, now: datetime) -> bool:
     """Note how a device that has run the image since then does; false if it has shown something else meanwhile."""
     done = await conn.execute(
         """
-        update members set checked = $3, checked_at = $5
+        update members set checked = $3, checked_at = $5, reason = case $3 when 'passed' then reason else $6 end
          where rollout_id = $1 and device_id = $2 and outcome = 'running' and outcome_at = $4 and live
         """,
-        rollout, device, state, since, now,
+        rollout, device, verdict.state, since, now, verdict.reason,
     )  # fmt: skip
     return done != "UPDATE 0"
 

@@ -332,6 +332,18 @@ async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) 
     return rank if rank is not None else lowest + 10_000
 
 
+async def follower(conn: Connection, rollout: Rollout) -> RolloutId | None:
+    """The first rollout of the same policy that took over devices of an ended one."""
+    found: int | None = await conn.fetchval(
+        """
+        select min(id) from rollouts
+         where policy_id = $1 and id > $2 and repositories && $3 and reached > 0
+        """,
+        rollout.policy_id, rollout.id, list(rollout.repositories),
+    )  # fmt: skip
+    return None if found is None else RolloutId(found)
+
+
 async def latest_of(conn: Connection, release: ReleaseId) -> Rollout | None:
     """The newest rollout of a release."""
     row = await conn.fetchrow("select * from rollouts where release_id = $1 order by id desc limit 1", release)

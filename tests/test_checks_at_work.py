@@ -158,7 +158,7 @@ async def test_a_device_of_which_nobody_can_tell_pauses_the_rollout_until_an_ope
         clock.advance(seconds=10)
 
     now = await read(operator.db, rollout)
-    assert (now.status, now.reason) == (Status.PAUSED, "checks could not tell how 1 device does")
+    assert (now.status, now.reason) == (Status.PAUSED, "checks could not tell how 1 device did")
     assert place.asked == []
     await rollouts.request(operator, rollout, Request.RESUME)
     await reconcile(operator.db)

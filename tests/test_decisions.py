@@ -408,10 +408,10 @@ def test_where_the_plan_says_so_an_operator_has_to_promote_the_batch() -> None:
 
 def test_silent_devices_and_those_who_left_are_replaced_by_the_next_in_rank() -> None:
     rollout = replace(_in_batch(2), settled_at=LONG_AGO, answered_at=LONG_AGO)
-    assert decide(rollout, _shown(2, silent=2, withdrawn=1), NOON) == _move(
+    assert decide(rollout, _shown(2, silent=2, left=1), NOON) == _move(
         rollout, EventType.BATCH_WIDENED, frontier=8, reached=8, frontier_at=NOON, settled_at=None, answered_at=None
     )
-    step = decide(rollout, _shown(0, silent=5, withdrawn=3), NOON)
+    step = decide(rollout, _shown(0, silent=5, left=3), NOON)
     assert isinstance(step, Move)
     assert step.result.frontier == 10
 
@@ -795,7 +795,7 @@ def test_a_batch_without_checks_of_its_own_is_not_checked() -> None:
 def test_devices_of_which_checks_could_tell_nothing_pause_it(devices: int, words: str) -> None:
     rollout = _in_batch(2)
     assert decide(rollout, _shown(3, soaking=devices, inconclusive=devices), NOON) == _move(
-        rollout, EventType.ROLLOUT_PAUSED, status=Status.PAUSED, reason=f"checks could not tell how {words} does"
+        rollout, EventType.ROLLOUT_PAUSED, status=Status.PAUSED, reason=f"checks could not tell how {words} did"
     )
 
 

@@ -29,7 +29,7 @@ CREATE_ROLLOUT = "mutation ($policy: ID!, $image: String!) { createRollout(polic
 EVENTS = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor type deviceUuid revision data } }"
 PROGRESS = """subscription ($id: ID!) { rolloutProgress(id: $id) {
   status revision offeredDevices totalDevices failureRate devices { pending scheduled updating updated } } }"""
-MOVES = ("start", "promote", "pause", "resume", "retry", "cancel", "rollBack", "replan")
+MOVES = ("start", "pause", "resume", "retry", "cancel", "rollBack", "replan")
 
 # One call of every root field.
 ROOTS = {
@@ -51,6 +51,7 @@ ROOTS = {
         "unblockRelease": 'mutation { unblockRelease(policyId: "1", image: "nginx:1.27") }',
         "createRollout": 'mutation { createRollout(policyId: "1", image: "nginx:1.28") { id } }',
         **{f"{move}Rollout": f'mutation {{ {move}Rollout(id: "1") {{ id }} }}' for move in MOVES},
+        "promoteRollout": 'mutation { promoteRollout(id: "1", batch: 1) { id } }',
         "approveRollout": 'mutation { approveRollout(id: "1", checksum: "") { id } }',
         "rejectRollout": 'mutation { rejectRollout(id: "1", checksum: "") { id } }',
         "rollBackBatch": 'mutation { rollBackBatch(id: "1", batch: 1) { id } }',
@@ -686,7 +687,7 @@ async def test_a_manual_rollout_waits_until_an_operator_starts_it(api: Api, cloc
 async def test_a_rollout_can_only_be_asked_for_what_its_state_allows(server: Running, api: Api) -> None:
     legal = {
         "PENDING": {"start", "cancel", "replan"},
-        "IN_PROGRESS": {"promote", "pause", "retry", "cancel", "rollBack"},
+        "IN_PROGRESS": {"pause", "retry", "cancel", "rollBack"},
         "PAUSED": {"resume", "retry", "cancel", "rollBack"},
         "COMPLETED": {"rollBack"},
     }

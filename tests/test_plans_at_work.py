@@ -419,3 +419,31 @@ async def _aside(db: Database, device: DeviceId) -> tuple[str | None, str | None
         row = await conn.fetchrow("select aside, aside_reason from devices where id = $1", device)
     assert row is not None
     return row["aside"], row["aside_reason"]
+
+
+async def test_a_canary_that_sleeps_is_replaced_by_nobody_and_an_operator_decides(field: Field) -> None:
+    [canary, *others] = await field.devices(4)
+    stages = [{"canaries": [await field.uuid(canary)]}, {"share_percent": 100}]
+    await a_policy(field.operator, update_strategy="staged", stages=stages, pickup_minutes=5, batch_delay_minutes=0)
+    rollout = await push(field.operator, "nginx:2.0.0")
+    await reconcile(field.operator.db)
+    await field.later(hours=1)
+    wait = (await rollouts.explain(field.operator, rollout)).next
+    assert getattr(wait, "sentence", "") == "nobody in batch 1 shows anything; it waits for an operator to promote it all the same"
+    assert {await field.polls(device) for device in others} == {"nginx:1.0.0"}
+    with pytest.raises(Conflict, match="batch 1 is open, not 2"):
+        await rollouts.request(field.operator, rollout, Request.PROMOTE, batch=2)
+    await rollouts.request(field.operator, rollout, Request.PROMOTE, batch=1)
+    await reconcile(field.operator.db)
+
+    assert {await field.polls(device) for device in others} == {"nginx:2.0.0"}
+
+
+async def test_nobody_starts_a_rollout_before_its_time(field: Field) -> None:
+    await field.devices(1)
+    await a_policy(field.operator, update_strategy="scheduled", schedule={"not_before": "2100-01-01T00:00:00Z"})
+    rollout = await push(field.operator, "nginx:2.0.0")
+    await reconcile(field.operator.db)
+
+    with pytest.raises(IllegalMove, match="cannot start it before 2100-01-01 00:00 UTC"):
+        await rollouts.request(field.operator, rollout, Request.START)

@@ -34,16 +34,16 @@ RUNNING = Tally(running=3)
         (_count(Is.UNHEALTHY), Progress(total=Tally(failures={Outcome.UNHEALTHY: 3}))),
         (_count(Is.REFUSED), Progress(total=Tally(failures={Outcome.REFUSED: 3}))),
         (_count(Is.TIMED_OUT), Progress(total=Tally(failures={Outcome.TIMED_OUT: 3}))),
-        (_count(Is.FAILED, is_accepted=True), Progress()),
+        (_count(Is.FAILED, is_accepted=True), Progress(total=Tally(accepted=3))),
         (_count(Is.RETRYING, outcome=Outcome.FAILED), Progress(retrying=3)),
-        (_count(Is.SKIPPED), Progress(withdrawn=3)),
-        # Taken back: after a failure it stays one, unless that was accepted; else it has left, and the next in rank takes its place.
+        (_count(Is.SKIPPED), Progress(left=3)),
+        # Taken back: after a failure it stays one, unless that was accepted; else it was withdrawn, and nobody takes its place.
         (_count(Is.ROLLING_BACK), Progress(returning=3, withdrawn=3)),
         (_count(Is.ROLLED_BACK), Progress(withdrawn=3)),
         (_count(Is.ROLLED_BACK, outcome=Outcome.RUNNING), Progress(withdrawn=3)),
         (_count(Is.ROLLED_BACK, outcome=Outcome.REFUSED), Progress(total=Tally(failures={Outcome.REFUSED: 3}))),
         (_count(Is.ROLLING_BACK, outcome=Outcome.FAILED), Progress(returning=3, total=Tally(failures={Outcome.FAILED: 3}))),
-        (_count(Is.ROLLED_BACK, outcome=Outcome.FAILED, is_accepted=True), Progress()),
+        (_count(Is.ROLLED_BACK, outcome=Outcome.FAILED, is_accepted=True), Progress(total=Tally(accepted=3))),
         (_count(Is.PENDING), Progress()),
     ],
 )

@@ -12,7 +12,7 @@ from domain.statuses import DeviceStatus, Status
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import images, rollouts
-from tests.factories import a_policy, push
+from tests.factories import a_policy, finished, push
 from tests.field import Field
 
 OLD, NEW = "nginx:1.0.0", "nginx:2.0.0"
@@ -149,21 +149,6 @@ async def test_a_rollout_that_ended_thirty_days_ago_is_not_taken_back(field: Fie
     assert await _told(field, some) == [NEW] * 2
 
 
-async def test_devices_that_a_newer_rollout_took_are_not_touched(field: Field) -> None:
-    berlin = await field.devices(2)
-    rollout = await _completed(field, update_strategy="auto")
-    newer = await push(field.operator, "nginx:3.0.0")
-    await reconcile(field.operator.db)
-    assert await _told(field, berlin) == ["nginx:3.0.0"] * 2
-    await _take_back(field, rollout)
-
-    assert await _told(field, berlin) == ["nginx:3.0.0"] * 2
-    assert (await field.read(rollout)).status is Status.ROLLED_BACK
-    await field.obey(berlin)
-    await reconcile(field.operator.db)
-    assert (await field.read(newer)).status is Status.COMPLETED
-
-
 async def test_a_rollout_of_another_fleet_leaves_a_completed_one_as_it_is(field: Field) -> None:
     paris, berlin = await field.devices(2), await field.devices(2)
     async with field.operator.db.transaction() as conn:
@@ -227,19 +212,18 @@ async def test_a_batch_that_was_not_opened_cannot_be_taken_back(field: Field) ->
             await rollouts.roll_back_batch(field.operator, rollout, batch)
 
 
-async def test_who_is_taken_back_by_hand_is_replaced_once(field: Field) -> None:
+async def test_who_is_taken_back_by_hand_is_replaced_by_nobody(field: Field) -> None:
     """Also one that never polled: it is gone, and not silent besides."""
     await field.devices(8)
     rollout = await _rollout(field, pickup_minutes=15, **STAGED)
     first = await field.offered(rollout)
     await rollouts.roll_back_device(field.operator, rollout, await field.uuid(first[0]))
     await reconcile(field.operator.db)
-    assert (await field.read(rollout)).frontier == 3
+    assert (await field.read(rollout)).frontier == 2
     await field.polls((await field.offered(rollout))[0])
-    await field.polls((await field.offered(rollout))[1])
     await field.later(minutes=20)
 
-    assert (await field.read(rollout)).frontier == 3
+    assert (await field.read(rollout)).frontier == 2
 
 
 async def test_one_device_is_taken_back_and_stays_out_while_the_rollout_goes_on(field: Field) -> None:
@@ -280,3 +264,32 @@ async def test_a_device_whose_batch_is_not_open_cannot_be_taken_back(field: Fiel
     last = (await field.ranked(rollout))[-1]
     with pytest.raises(Conflict, match="not offered"):
         await rollouts.roll_back_device(field.operator, rollout, await field.uuid(last))
+
+
+async def test_nobody_takes_the_place_of_those_who_were_taken_back_by_hand(field: Field) -> None:
+    some = await field.devices(8)
+    stages = [{"devices": 2, "manual_promotion": True}, {"share_percent": 100}]
+    await a_policy(field.operator, update_strategy="staged", stages=stages)
+    rollout = await push(field.operator, "nginx:2.0.0")
+    await reconcile(field.operator.db)
+    await field.obey(some)
+    await reconcile(field.operator.db)
+    await rollouts.roll_back_batch(field.operator, rollout, 1)
+    await field.obey(some)
+    await field.later(hours=1)
+
+    assert (await field.read(rollout)).frontier == 2
+    assert {await field.polls(device) for device in some} == {"nginx:1.0.0"}
+
+
+async def test_what_another_rollout_has_followed_is_taken_back_by_taking_that_one_back(field: Field) -> None:
+    await field.devices(2)
+    await a_policy(field.operator, update_strategy="auto")
+    first = await push(field.operator, "nginx:2.0.0")
+    await finished(field.operator.db, first)
+    second = await push(field.operator, "nginx:3.0.0")
+    await finished(field.operator.db, second)
+
+    with pytest.raises(Conflict, match=f"rollout {second} has followed it on its devices"):
+        await rollouts.request(field.operator, first, Request.ROLL_BACK)
+    assert (await rollouts.request(field.operator, second, Request.ROLL_BACK)).status is Status.ROLLING_BACK
