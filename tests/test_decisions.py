@@ -903,6 +903,14 @@ def test_the_others_return_once_the_failed_batch_is_back_or_had_the_time_to_poll
         )
 
 
+def test_while_the_failed_batch_returns_windows_move_for_those_who_keep_the_image() -> None:
+    closing = (_zone(TOKYO, True, 1),)
+    for frontier, event in ((1, EventType.WINDOW_CLOSED), (0, None)):
+        rollout = replace(_rolling_back(frontier, schedule=AFTERNOON), zones=closing)
+        step = decide(rollout, Progress(returning=4), NOON)
+        assert step == _move(rollout, event, zones=(Zone(TOKYO, False, NOON, 1),)) if event else isinstance(step, Wait)
+
+
 def test_a_rollback_ends_when_everybody_is_back() -> None:
     rollout = _rolling_back()
     assert decide(rollout, Progress(returning=1), NOON) == Wait(On.DEVICES, "1 device must report the previous image", NOON + 29 * MINUTE)
