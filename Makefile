@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format snapshots bench lock
+.PHONY: help run test check mutate format snapshots bench lock
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -23,6 +23,12 @@ check: $(READY) ## Format, lint, types, import contracts, tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
+
+mutate: $(READY) ## Change the engine in 1,400 ways, one at a time, and list what no test notices (docs/mutants.md); some minutes
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	@rm -rf mutants
+	@$(BIN)/mutmut run --max-children 1
+	@$(BIN)/mutmut results
 
 format: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . || true
