@@ -217,3 +217,18 @@ async def test_devices_that_slept_through_their_window_are_not_expected_before_t
     assert wait.on is On.WINDOW
     assert wait.until is not None
     assert "1 silent device" in wait.sentence
+
+
+async def test_a_time_zone_whose_window_opens_too_late_does_not_keep_a_rollout_from_ending(operator: Context, clock: MovableClock) -> None:
+    here, there = await crowd(operator.db, 2)
+    await _labelled(operator, "timezone", {here: "UTC", there: "Asia/Tokyo"})
+    window, not_after = await _window(operator, -1, 60, None), await at(operator.db) + timedelta(hours=2)
+    await a_policy(operator, update_strategy="auto", schedule={"windows": [window], "not_after": not_after})
+    rollout = await push(operator, "nginx:2.0.0")
+    await reconcile(operator.db)
+    await _says(operator, await read(operator.db, rollout), here, Outcome.RUNNING)
+    clock.advance(hours=15, minutes=30)
+    await reconcile(operator.db)
+
+    assert (await read(operator.db, rollout)).status is Status.CANCELLED
+    assert await _offered(operator.db, rollout) == [here]
