@@ -518,6 +518,7 @@ async def test_every_service_of_the_image_must_run_it(api: Api) -> None:
     await api.policy()
     await api.push("nginx:1.27")
     await eventually(api.status, "IN_PROGRESS")
+    await eventually(lambda: _offered_devices(api), 1)
     await agent.poll()
 
     async def told(web: str, proxy: str) -> str:
@@ -528,6 +529,10 @@ async def test_every_service_of_the_image_must_run_it(api: Api) -> None:
     assert await told("nginx:1.27", "nginx:1.26") == "UPDATING"
     assert await told("nginx:1.26", "nginx:1.27") == "UPDATING"
     assert await told("nginx:1.27", "nginx:1.27") == "UPDATED"
+
+
+async def _offered_devices(api: Api) -> int:
+    return int((await api.rollout())["offeredDevices"])
 
 
 async def test_an_agent_that_never_sends_a_version_takes_part_from_beginning_to_end(api: Api) -> None:
