@@ -554,6 +554,7 @@ async def test_whoever_shows_the_image_has_taken_it_even_if_no_poll_was_seen(api
     await api.policy()
     await api.push("nginx:1.27")
     await eventually(api.status, "IN_PROGRESS")
+    await eventually(lambda: _offered_devices(api), 1)
 
     await agent.report("nginx:1.27")
 
