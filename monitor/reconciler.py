@@ -54,8 +54,11 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
             if rollout is None:
                 return last, 0, False
             now = await db.now(conn)
-            if rollout.status is Status.ENROLLING and await members.fold(conn, CHUNK, now, before=rollout) == CHUNK:
-                return last, 0, True
+            if rollout.status is Status.ENROLLING:
+                if not await enrolment.folding_at_once(conn):
+                    return rollout.id, 0, True
+                if await members.fold(conn, CHUNK, now, before=rollout) == CHUNK:
+                    return last, 0, True
             move = await next_move(conn, rollout, now)
             if move is None:
                 return rollout.id, 0, True

@@ -507,6 +507,8 @@ async def keep(conn: Connection, device: DeviceId, now: datetime, *, only_unoffe
                    r.finished_at is null or member_status(m, r, $2) = 'deferred' as is_left
               from members m join rollouts r on r.id = m.rollout_id
              where m.device_id = $1 and m.live and (not $3 or not is_offered(m, r) and not is_taken_back(m, r))
+             order by m.rollout_id, m.part
+               for update of m -- before the services and targets that follow, as whoever folds does
         ), images as (
             update services set image = shown.image
               from leaving join effective_services shown on shown.device_id = $1 and shown.repository = leaving.repository
