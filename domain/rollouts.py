@@ -295,12 +295,12 @@ def _approve(rollout: Rollout, actor: str, now: datetime, reason: str | None) ->
 
 
 def _go_on(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
-    if rollout.stage >= 0 and (why := _why_stop(rollout, progress)):
+    if rollout.stage < 0:
+        return _too_late(rollout, now) or _await_window(rollout, now) or _open_first(rollout, progress, now)
+    if why := _why_stop(rollout, progress):
         return _stop(rollout, why, now)
     if progress.inconclusive:
         return _pause(rollout, f"checks could not tell how {_some(progress.inconclusive, 'device')} did", now)
-    if rollout.stage < 0:
-        return _too_late(rollout, now) or _await_window(rollout, now) or _open_first(rollout, progress, now)
     if lowest(rollout) < (wanted := max(rollout.frontier, _wanted(rollout, rollout.stage, progress))):
         return _fill(rollout, progress, wanted, now)
     if progress.in_flight:
