@@ -598,6 +598,19 @@ def test_a_rate_climbs_in_whole_steps_up_to_the_most_that_the_plan_allows(
     assert pacing.rate(_plan(pace=pace).pace, offered, succeeded) == per_minute
 
 
+@pytest.mark.parametrize(
+    ("pace", "is_capped"),
+    [
+        ({}, False),
+        ({"devices_per_minute": 3}, False),
+        ({"max_in_flight": 3}, True),
+        ({"max_in_flight_per_label": {"label": "site"}}, True),
+    ],
+)
+def test_a_rate_is_no_cap(pace: dict[str, Any], is_capped: bool) -> None:
+    assert _plan(pace=pace).pace.is_capped == is_capped
+
+
 def test_the_rate_is_said_without_needless_digits() -> None:
     rollout = replace(_in_batch(2, pace={"devices_per_minute": 2.5}), frontier=4, reached=4, paced_at=NOON)
     assert decide(rollout, _shown(4), NOON) == Wait(On.TIME, "it lets in 2.5 devices a minute", NOON + timedelta(seconds=24))
@@ -667,7 +680,7 @@ def test_the_next_opening_may_be_that_of_the_zone_of_the_schedule() -> None:
 
 
 def test_a_batch_lets_in_those_whose_window_is_open() -> None:
-    berlin, tokyo = _zone(BERLIN, True, 1), _zone(TOKYO, False)
+    berlin, tokyo = _zone(BERLIN, True, 1), _zone(TOKYO, False, 1)
     rollout = replace(_settled(1, schedule=AFTERNOON), zones=(berlin, tokyo))
     assert decide(rollout, _shown(1), NOON) == _move(
         rollout, EventType.BATCH_STARTED, stage=1, ends=(1,), frontier=5, reached=5, frontier_at=NOON, paced_at=NOON, settled_at=None,
@@ -682,6 +695,15 @@ def test_a_zone_that_lags_behind_catches_up_when_its_window_opens() -> None:
     assert lowest(rollout) == 2
     assert decide(rollout, _shown(3), NOON) == _move(
         rollout, EventType.BATCH_WIDENED, frontier_at=NOON, settled_at=None, zones=(replace(berlin, frontier=5), kolkata, tokyo)
+    )
+
+
+def test_a_zone_catches_up_with_the_others_also_where_fewer_are_wanted_by_now() -> None:
+    """Silent devices were replaced, and then woke."""
+    berlin, kolkata = _zone(BERLIN, True, 5), _zone(KOLKATA, True, 7)
+    rollout = replace(_in_batch(2, schedule=AFTERNOON), zones=(berlin, kolkata), frontier=7, reached=7)
+    assert decide(rollout, _shown(5), NOON) == _move(
+        rollout, EventType.BATCH_WIDENED, frontier_at=NOON, zones=(replace(berlin, frontier=7), kolkata)
     )
 
 
