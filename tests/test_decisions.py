@@ -193,6 +193,14 @@ def test_an_operator_starts_what_waits_for_one_but_not_without_its_approvals() -
     assert ask(approved, Request.START, NOON).result.status is Status.IN_PROGRESS
 
 
+def test_nobody_starts_a_rollout_before_its_time() -> None:
+    rollout = _new(update_strategy="manual", schedule={"not_before": NOON})
+    with pytest.raises(IllegalMove) as refused:
+        ask(rollout, Request.START, NOON - INSTANT)
+    assert str(refused.value) == "cannot start it before 2026-06-10 12:00 UTC; give the policy another schedule and replan it"
+    assert ask(rollout, Request.START, NOON).result.status is Status.IN_PROGRESS
+
+
 def test_an_approval_counts_its_giver_once_and_only_what_it_was_given_for() -> None:
     rollout = replace(_new(approvals=2), approved_by=("ann",))
 
@@ -256,6 +264,15 @@ def test_a_batch_is_promoted_once_and_only_when_it_is_open() -> None:
         ask(replace(_in_batch(2), promoted=1), Request.PROMOTE, NOON)
     first = _in_batch(1)
     assert ask(first, Request.PROMOTE, NOON) == _move(first, EventType.BATCH_PROMOTED, promoted=0)
+
+
+def test_who_names_the_batch_to_promote_means_no_other() -> None:
+    rollout = _in_batch(2)
+    assert ask(rollout, Request.PROMOTE, NOON, batch=2) == _move(rollout, EventType.BATCH_PROMOTED, promoted=1, reason=None)
+    for batch in (0, 1, 3):
+        with pytest.raises(Conflict) as refused:
+            ask(rollout, Request.PROMOTE, NOON, batch=batch)
+        assert str(refused.value) == f"batch 2 is open, not {batch}: read it again"
 
 
 def test_what_has_completed_can_be_taken_back_for_a_month() -> None:
@@ -406,6 +423,24 @@ def test_where_the_plan_says_so_an_operator_has_to_promote_the_batch() -> None:
     assert decide(_settled(1, stages=stages), _shown(1), NOON).__class__ is Move
 
 
+def test_a_batch_that_stands_for_itself_and_shows_nothing_opens_no_other_by_itself() -> None:
+    """Its canaries are silent, or it was taken back by hand."""
+    canaries = _in_batch(1, stages=[{"canaries": [CANARY]}, {"share_percent": 50}, {"share_percent": 100}])
+    ordinary, last = _in_batch(2), _in_batch(3)
+    nothing = "nobody in batch {} shows anything; it waits for an operator to promote it all the same"
+
+    assert decide(canaries, Progress(silent=1), NOON) == Wait(On.OPERATOR, nothing.format(1))
+    assert decide(ordinary, Progress(withdrawn=4), NOON) == Wait(On.OPERATOR, nothing.format(2))
+    for rollout, progress in (
+        (ordinary, NOBODY),
+        (last, Progress(withdrawn=5)),
+        (ordinary, Progress(withdrawn=4, batch=Tally(running=1))),
+        (ordinary, Progress(withdrawn=4, batch=Tally(accepted=1))),
+        (replace(ordinary, promoted=1), Progress(withdrawn=4)),
+    ):
+        assert decide(rollout, progress, NOON) == _move(rollout, EventType.BATCH_COMPLETED, settled_at=NOON)
+
+
 def test_silent_devices_and_those_who_left_are_replaced_by_the_next_in_rank() -> None:
     rollout = replace(_in_batch(2), settled_at=LONG_AGO, answered_at=LONG_AGO)
     assert decide(rollout, _shown(2, silent=2, left=1), NOON) == _move(
@@ -457,6 +492,15 @@ def test_a_fleet_that_is_silent_to_the_last_device_proves_nothing() -> None:
     assert decide(_settled(3), Progress(withdrawn=10), NOON).__class__ is Move
     one = Progress(silent=9, total=Tally(1))
     assert decide(_settled(3), one, NOON).__class__ is Move
+
+
+def test_silent_devices_whose_windows_are_all_closed_wait_for_one_to_open() -> None:
+    rollout = replace(_settled(3, schedule=AFTERNOON), zones=(_zone(LISBON, False, 10),))
+    assert decide(rollout, Progress(silent=10), NOON) == Wait(
+        On.WINDOW,
+        "everybody was offered it, and none of 10 silent devices has polled; it waits for a maintenance window to open",
+        NOON + timedelta(hours=1),
+    )
 
 
 def test_after_the_last_batch_it_is_watched() -> None:
@@ -656,6 +700,11 @@ def test_windows_open_and_close_zone_by_zone(status: Status) -> None:
     assert decide(at_noon, _shown(5), NOON) == _move(at_noon, EventType.WINDOW_OPENED, zones=(lisbon, tokyo_now, kolkata, berlin_now))
     closing = replace(rollout, zones=(tokyo, kolkata))
     assert decide(closing, _shown(5), NOON) == _move(closing, EventType.WINDOW_CLOSED, zones=(tokyo_now, kolkata))
+
+
+def test_no_window_matters_to_a_rollout_paused_before_anybody_was_offered_the_image() -> None:
+    rollout = replace(_begun(schedule=AFTERNOON), status=Status.PAUSED, zones=(_zone(BERLIN, False),))
+    assert decide(rollout, NOBODY, NOON).__class__ is Wait
 
 
 def test_devices_whose_time_zone_does_not_matter_or_is_unknown_go_by_that_of_the_schedule() -> None:

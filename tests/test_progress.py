@@ -78,6 +78,12 @@ def test_a_tally_keeps_the_kinds_of_failure_apart() -> None:
     assert (Tally().rate, Tally().share_of(Outcome.FAILED)) == (0, 0)
 
 
+def test_what_was_accepted_is_no_failure_but_remembered() -> None:
+    accepted = [_count(Is.FAILED, 2, is_accepted=True), _count(Is.TIMED_OUT, 3, is_accepted=True)]
+    assert tally(accepted) == Tally(accepted=5)
+    assert tally(accepted).outcomes == 0
+
+
 def test_expected_is_who_may_still_show_something_and_on_their_way_who_may_be_down() -> None:
     progress = Progress(untaken=1, deferred=2, waiting=4, soaking=8, retrying=16, silent=32, good=64, withdrawn=128, returning=256)
     assert (progress.expected, progress.in_flight) == (31, 29)
