@@ -436,6 +436,7 @@ def test_a_batch_that_stands_for_itself_and_shows_nothing_opens_no_other_by_itse
         (last, Progress(withdrawn=5)),
         (ordinary, Progress(withdrawn=4, batch=Tally(running=1))),
         (ordinary, Progress(withdrawn=4, batch=Tally(accepted=1))),
+        (ordinary, Progress(withdrawn=4, batch=Tally(running=1, accepted=1))),
         (replace(ordinary, promoted=1), Progress(withdrawn=4)),
     ):
         assert decide(rollout, progress, NOON) == _move(rollout, EventType.BATCH_COMPLETED, settled_at=NOON)
