@@ -62,9 +62,7 @@ class Count:
 
     @property
     def failure(self) -> Outcome | None:
-        """The kind of failure, if it failed and was not accepted."""
-        if self.is_accepted:
-            return None
+        """The kind of failure, if it failed; accepted or not."""
         if self.status in _TAKEN_BACK:
             return self.outcome if self.outcome is not None and self.outcome.is_failure else None
         return _FAILURES.get(self.status)
