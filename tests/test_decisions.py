@@ -644,6 +644,15 @@ def test_a_rate_climbs_in_whole_steps_up_to_the_most_that_the_plan_allows(
 
 
 @pytest.mark.parametrize(
+    ("per_minute", "seconds", "devices", "seconds_left"),
+    [(60, 3.5, 3, 0.5), (60, 6, 6, 0), (60, 3600, 6, 0), (1, 59, 0, 59), (1, 60, 1, 0), (1, 3600, 1, 5), (0.5, 3600, 1, 5)],
+)
+def test_idle_time_is_not_saved_up_beyond_a_few_ticks(per_minute: float, seconds: float, devices: int, seconds_left: float) -> None:
+    since, left = NOON - timedelta(seconds=seconds), timedelta(seconds=seconds_left)
+    assert pacing.allowance(per_minute, since, NOON) == (devices, NOON - left)
+
+
+@pytest.mark.parametrize(
     ("pace", "is_capped"),
     [
         ({}, False),
