@@ -24,7 +24,7 @@ check: $(READY) ## Format, lint, types, import contracts, tests
 	@$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
 
-mutate: $(READY) ## Change the engine in 1,400 ways, one at a time, and list what no test notices (docs/mutants.md); some minutes
+mutate: $(READY) ## Change the engine in 1,400 ways, one at a time; list what no test notices (docs/mutants.md)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
 	@rm -rf mutants
 	@$(BIN)/mutmut run --max-children 1
