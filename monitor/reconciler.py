@@ -8,9 +8,10 @@ import logging
 from datetime import datetime
 
 from domain.actors import ENGINE
+from domain.decisions import decide
 from domain.ids import RolloutId
 from domain.progress import Progress
-from domain.rollouts import Move, Rollout, decide, enrolled
+from domain.rollouts import Move, Rollout, enrolled
 from domain.statuses import Status
 from monitor.tending import tend, wake
 from resolvers import moves, progress

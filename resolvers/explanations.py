@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import rollouts as rules
 from domain.actors import Permission
+from domain.decisions import decide
 from domain.devices import services_of
 from domain.explanations import Explained, Heard, Outlook, Told, explain
 from domain.ids import DeviceId, RolloutId
@@ -46,7 +46,7 @@ async def _outlook(conn: Connection, rollout_id: RolloutId, now: datetime) -> Ou
     assert rollout is not None, "a member's rollout exists"
     # Of one that is over the engine asks nothing that would have to be counted.
     found = Progress() if rollout.status.is_final else await progress.count(conn, rollout, now)
-    return Outlook(rules.decide(rollout, found, now), _openings(rollout, now))
+    return Outlook(decide(rollout, found, now), _openings(rollout, now))
 
 
 def _openings(rollout: Rollout, now: datetime) -> dict[str, datetime | None]:

@@ -11,8 +11,8 @@ from domain.events import EventType
 from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image, Pattern, Push
 from domain.policies import Policy, Scope
-from domain.requests import Request
-from domain.rollouts import Rollout, ask
+from domain.requests import Request, ask
+from domain.rollouts import Rollout
 from domain.statuses import Status
 from domain.versions import is_older
 from resolvers import moves

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import rollouts as rules
+from domain import requests
 from domain.actors import Permission
+from domain.decisions import decide
 from domain.errors import Conflict, NotFound
 from domain.events import EventType
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.members import Member
 from domain.progress import Progress
-from domain.requests import Request
-from domain.rollouts import Move, PastMove, Rollout, ask
+from domain.requests import Request, ask
+from domain.rollouts import Move, PastMove, Rollout, ranks_of
 from domain.statuses import DeviceStatus, Status
 from domain.waits import Wait
 from resolvers import moves, progress
@@ -67,7 +68,7 @@ async def replan(ctx: Context, rollout_id: RolloutId) -> Rollout:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
         policy = await policies.one(conn, rollout.policy_id)
         assert policy is not None, "a rollout's policy keeps its row"
-        move = rules.replan(rollout, policy.settings.plan(by_hand=rollout.by_hand), await ctx.db.now(conn))
+        move = requests.replan(rollout, policy.settings.plan(by_hand=rollout.by_hand), await ctx.db.now(conn))
         await moves.save(conn, move, ctx.actor)
     return move.result
 
@@ -77,7 +78,7 @@ async def roll_back_batch(ctx: Context, rollout_id: RolloutId, batch: int) -> Ro
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
-        first, end = rules.ranks_of(rollout, batch - 1)
+        first, end = ranks_of(rollout, batch - 1)
         await _withdraw(ctx, conn, rollout, first, end)
     return rollout
 
@@ -114,7 +115,7 @@ async def explain(ctx: Context, rollout_id: RolloutId) -> Explanation:
     async with ctx.db.snapshot() as conn:
         rollout, now = _found(await rollouts.one(conn, rollout_id), rollout_id), await ctx.db.now(conn)
         found = await progress.count(conn, rollout, now)
-        return Explanation(rollout, found, rules.decide(rollout, found, now))
+        return Explanation(rollout, found, decide(rollout, found, now))
 
 
 async def one(ctx: Context, rollout_id: RolloutId) -> Rollout | None:

@@ -17,8 +17,9 @@ from domain.images import Image
 from domain.plans import Plan
 from domain.policies import Scope
 from domain.progress import Count
-from domain.rollouts import ROLLBACK_WINDOW, Move, PastMove, Rollout, Zone
+from domain.rollouts import ROLLBACK_WINDOW, Move, PastMove, Rollout
 from domain.statuses import DeviceStatus, Status
+from domain.zones import Zone
 from storage.connection import Connection, Row
 
 

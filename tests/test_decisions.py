@@ -8,6 +8,7 @@ import pytest
 
 from domain import pacing
 from domain.checks import State, Verdict
+from domain.decisions import decide
 from domain.errors import BadInput, Conflict, IllegalMove
 from domain.events import EventType
 from domain.health import Outcome
@@ -16,10 +17,11 @@ from domain.images import Image
 from domain.plans import Plan
 from domain.policies import settings
 from domain.progress import Progress, Tally
-from domain.requests import LEGAL, Request
-from domain.rollouts import ROLLBACK_WINDOW, Move, Rollout, Zone, ask, decide, enrolled, joined, lowest, ranks_of, replan
+from domain.requests import LEGAL, Request, ask, replan
+from domain.rollouts import ROLLBACK_WINDOW, Move, Rollout, enrolled, joined, lowest, ranks_of
 from domain.statuses import Status
 from domain.waits import On, Wait
+from domain.zones import Zone
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 LONG_AGO = NOON - timedelta(days=3)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from domain.decisions import decide
 from domain.errors import Conflict, IllegalMove
 from domain.events import EventType
 from domain.health import Outcome
@@ -23,8 +24,8 @@ from domain.images import Image
 from domain.plans import sizes
 from domain.policies import settings
 from domain.progress import Count, Progress
-from domain.requests import LEGAL, Request
-from domain.rollouts import ROLLBACK_WINDOW, Move, Rollout, ask, decide, enrolled, joined
+from domain.requests import LEGAL, Request, ask
+from domain.rollouts import ROLLBACK_WINDOW, Move, Rollout, enrolled, joined
 from domain.statuses import DeviceStatus, Status
 from domain.waits import On, Wait
 

@@ -183,8 +183,7 @@ async def test_the_history_alone_tells_what_the_row_says(operator: Context) -> N
 
 async def test_a_move_decided_on_a_rollout_that_moved_on_is_refused_and_writes_nothing(operator: Context) -> None:
     from domain.actors import ENGINE
-    from domain.requests import Request
-    from domain.rollouts import ask
+    from domain.requests import Request, ask
     from resolvers import moves
 
     await crowd(operator.db, 3)
