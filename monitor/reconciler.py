@@ -16,7 +16,7 @@ from domain.statuses import Status
 from monitor.tending import tend, wake
 from resolvers import moves, progress
 from resolvers.devices import newer_than
-from storage import enrolment, members, rollouts
+from storage import enrolment, folding, members, ranking, rollouts
 from storage.connection import Connection
 from storage.database import Database
 
@@ -58,7 +58,7 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
             if rollout.status is Status.ENROLLING:
                 if not await enrolment.folding_at_once(conn):
                     return rollout.id, 0, True
-                if await members.fold(conn, CHUNK, now, before=rollout) == CHUNK:
+                if await folding.fold(conn, CHUNK, now, before=rollout) == CHUNK:
                     return last, 0, True
             move = await next_move(conn, rollout, now)
             if move is None:
@@ -94,5 +94,5 @@ async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | No
     if not await enrolment.alone_at_once(conn, rollout.repositories):
         return None
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
-    ranked = await members.enrol(conn, rollout, newer, now)
+    ranked = await ranking.enrol(conn, rollout, newer, now)
     return enrolled(rollout, ranked.devices, ranked.canaries, ranked.zones, now)

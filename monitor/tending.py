@@ -8,7 +8,7 @@ from domain.health import Outcome
 from domain.progress import Progress
 from domain.rollouts import Rollout
 from resolvers import progress
-from storage import events, members, rollouts
+from storage import events, rollouts, turns
 from storage.connection import Connection
 
 
@@ -16,7 +16,7 @@ async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     """See to the devices of a rollout on its way, where its plan asks for that; returns what they have shown after it."""
     plan = rollout.plan
     if Outcome.TIMED_OUT in plan.retries.limits or plan.only_failed_return:
-        await _tell(conn, rollout, EventType.DEVICE_WITHDRAWN, await members.time_out(conn, rollout, now), now)
+        await _tell(conn, rollout, EventType.DEVICE_WITHDRAWN, await turns.time_out(conn, rollout, now), now)
     if plan.retries.limits or plan.pace.is_capped:
         return await wake(conn, rollout, now)
     return await progress.count(conn, rollout, now)
@@ -25,9 +25,9 @@ async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
 async def wake(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     """A device that failed is tried again in time; one that slept through its turn gets it back when it wakes and there is room."""
     if rollout.plan.pace.is_capped:
-        await members.defer_silent(conn, rollout, await rollouts.silent_below(conn, rollout, now), now)
+        await turns.defer_silent(conn, rollout, await rollouts.silent_below(conn, rollout, now), now)
     found = await progress.count(conn, rollout, now)
-    admitted = await members.admit(conn, rollout, found.in_flight, now)
+    admitted = await turns.admit(conn, rollout, found.in_flight, now)
     await _tell(conn, rollout, EventType.DEVICE_SCHEDULED, admitted, now)
     return await progress.count(conn, rollout, now) if admitted else found
 

@@ -9,7 +9,7 @@ from domain.devices import Device
 from domain.ids import DeviceId
 from resolvers.context import Context
 from resolvers.devices import named
-from storage import devices, enrolment, members, rollouts, targets
+from storage import devices, enrolment, folding, rollouts, targets
 from storage.connection import Connection
 
 
@@ -19,7 +19,7 @@ async def pin(ctx: Context, uuid: str, reason: str | None) -> Device:
     async with ctx.db.transaction() as conn:
         device, now = await _alone_with(conn, uuid), await ctx.db.now(conn)
         await devices.set_aside(conn, device.id, rules.pinned(now, ctx.actor.name, reason))
-        await members.keep(conn, device.id, now, only_unoffered=False)
+        await folding.keep(conn, device.id, now, only_unoffered=False)
     return device
 
 
@@ -30,7 +30,7 @@ async def hold(ctx: Context, uuid: str, until: datetime, reason: str | None) -> 
         device, now = await _alone_with(conn, uuid), await ctx.db.now(conn)
         before = await devices.aside(conn, device.id, now)
         await devices.set_aside(conn, device.id, rules.held(before, until, now, ctx.actor.name, reason))
-        await members.keep(conn, device.id, now, only_unoffered=True)
+        await folding.keep(conn, device.id, now, only_unoffered=True)
     return device
 
 

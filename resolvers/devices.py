@@ -19,7 +19,7 @@ from domain.targets import Target
 from domain.versions import is_older
 from resolvers import documents, keys, moves, reports
 from resolvers.context import Context
-from storage import devices, enrolment, members, rollouts, targets
+from storage import devices, enrolment, folding, members, ranking, rollouts, targets
 from storage.connection import Connection
 from storage.targets import Service
 
@@ -127,8 +127,8 @@ async def set_target(ctx: Context, uuid: str, apps: object, config: object = Non
         if expected_version is not None and expected_version != before.version:
             raise Conflict(f"the target is at version {before.version}, not {expected_version}: read it again")
         now = await ctx.db.now(conn)
-        overruled = await members.together(conn, device.id, _overruled(services, images))
-        rise = 1 + sum([await members.skip(conn, device.id, repository, now) for repository in overruled])
+        overruled = await folding.together(conn, device.id, _overruled(services, images))
+        rise = 1 + sum([await folding.skip(conn, device.id, repository, now) for repository in overruled])
         base = {key: image if image.repository in overruled else _base(services.get(key), image) for key, image in images.items()}
         await targets.replace(conn, device.id, template, before.config if config is None else config, base, rise, now)
         for rollout in concerned:
@@ -206,7 +206,7 @@ async def named(conn: Connection, uuid: str) -> Device:
 async def _join(ctx: Context, conn: Connection, rollout: Rollout, device: DeviceId, now: datetime) -> None:
     """A device that comes to run an image while it is being rolled out goes to the end of the queue."""
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository, device))
-    added = await members.enrol(conn, rollout, newer, now, only=device)
+    added = await ranking.enrol(conn, rollout, newer, now, only=device)
     if added.devices:
         await moves.save(conn, joined(rollout, added.devices, added.zones, now), ctx.actor)
 

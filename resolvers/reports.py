@@ -8,7 +8,7 @@ from domain.events import EventType
 from domain.health import Outcome, Verdict, is_back, judge, trouble
 from domain.ids import DeviceId
 from domain.members import Offer
-from storage import devices, events, members
+from storage import devices, events, members, turns
 from storage.connection import Connection
 
 
@@ -49,7 +49,7 @@ async def failed(conn: Connection, device: DeviceId, uuid: str, offer: Offer, fa
     """Take the image back from a device that is to be tried again, or to return alone; set one aside that fails again and again."""
     retry_at = offer.retry_at(failure, now)
     if retry_at or offer.returns_alone:
-        await members.withdraw(conn, offer.rollout_id, device, now, retry_at)
+        await turns.withdraw(conn, offer.rollout_id, device, now, retry_at)
         await _tell(conn, uuid, offer, EventType.DEVICE_WITHDRAWN, now, retry_at=retry_at and retry_at.isoformat())
     if not retry_at and offer.plan.quarantine_after:
         await devices.quarantine(conn, device, offer.plan.quarantine_after, now)

@@ -20,7 +20,7 @@ from resolvers import moves, progress
 from resolvers.context import Context
 from resolvers.devices import checked_uuid
 from storage import devices as devices_of
-from storage import events, members, policies, rollouts
+from storage import events, members, policies, rollouts, turns
 from storage.connection import Connection
 
 
@@ -57,7 +57,7 @@ async def request(
             raise Conflict(f"rollout {by} has followed it on its devices: roll that back, or create one with the image to return to")
         await moves.save(conn, move, ctx.actor)
         if what is Request.RETRY:
-            await members.try_again(conn, rollout, now)
+            await turns.try_again(conn, rollout, now)
     return move.result
 
 
@@ -96,7 +96,7 @@ async def roll_back_device(ctx: Context, rollout_id: RolloutId, uuid: str) -> Ro
 
 async def _withdraw(ctx: Context, conn: Connection, rollout: Rollout, first: int, end: int, only: DeviceId | None = None) -> int:
     now = await ctx.db.now(conn)
-    withdrawn = await members.withdraw_all(conn, rollout, first, end, now, only)
+    withdrawn = await turns.withdraw_all(conn, rollout, first, end, now, only)
     for uuid in withdrawn if only else ():
         await events.record(
             conn, EventType.DEVICE_WITHDRAWN, now, rollout=rollout.id, revision=rollout.revision, device=uuid, actor=ctx.actor.name

@@ -12,7 +12,7 @@ from domain.waits import On, Wait
 from monitor.reconciler import reconcile
 from resolvers import devices, rollouts
 from resolvers.context import Context
-from storage import members
+from storage import members, turns
 from storage.database import Database
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, at, everybody_says, offered, polled, push, read
@@ -32,7 +32,7 @@ async def _says(operator: Context, rollout: Rollout, device: DeviceId, outcome: 
         await members.taken(conn, device, now)
         await members.report(conn, rollout.id, device, outcome, None, now)
         if outcome and outcome.is_failure and (offer.returns_alone or offer.retry_at(outcome, now)):
-            await members.withdraw(conn, rollout.id, device, now, offer.retry_at(outcome, now))
+            await turns.withdraw(conn, rollout.id, device, now, offer.retry_at(outcome, now))
 
 
 async def _seen(operator: Context, *those: DeviceId) -> None:
