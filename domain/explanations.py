@@ -61,8 +61,10 @@ class Place:
     withdrawn_at: datetime | None
     """The image was taken back from it alone."""
     returned_at: datetime | None
-    was_silent: bool
-    """When its turn came; it is offered the image once it wakes."""
+    is_passed_over: bool
+    """Its turn came when it was silent, or could not be offered the image beside `stuck`; it is offered it later."""
+    stuck: str | None
+    """The device that failed and shares the label's value with it."""
     zone: str | None
     back: Back | None
     """How the image was taken back from all."""
@@ -227,7 +229,9 @@ def _waits(place: Place, opens_at: datetime | None) -> str:
     if place.batch is None:
         return f"it waits for {queue}: it has rank {place.rank + 1} of {place.size}"
     turn = f"its turn in {queue} came at {_at(place.turn_at)}, in batch {place.batch}"
-    if place.was_silent:
+    if place.stuck:
+        return f"{turn}, and passed it over, for {place.stuck} shares its label and failed; it is offered the image once that one is mended"
+    if place.is_passed_over:
         return f"{turn}, when it was silent; it is offered the image once it polls and there is room"
     window = f"its window in {place.zone}" if place.zone else "its window"
     return f"{turn}; {window} opens at {shown(opens_at)}" if opens_at else f"{turn}; {window} is closed"

@@ -23,9 +23,11 @@ async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
 
 
 async def wake(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
-    """A device that failed is tried again in time; one that slept through its turn gets it back when it wakes and there is room."""
+    """A device that failed is tried again in time; one that was passed over, asleep or
+    beside one that failed, gets its turn back when it is awake and there is room."""
     if rollout.plan.pace.is_capped:
         await turns.defer_silent(conn, rollout, await rollouts.silent_below(conn, rollout, now), now)
+        await turns.defer_beside_stuck(conn, rollout, now)
     found = await progress.count(conn, rollout, now)
     admitted = await turns.admit(conn, rollout, found.in_flight, now)
     await _tell(conn, rollout, EventType.DEVICE_SCHEDULED, admitted, now)

@@ -34,7 +34,9 @@ class DeviceCounts:
     updating: int = strawberry.field(description="Took the image and said nothing conclusive.")
     updated: int = strawberry.field(description="Run the image; with health checks on, the soak time is not over.")
     healthy: int = strawberry.field(description="Ran the image, healthy, for the soak time.")
-    deferred: int = strawberry.field(description="Their turn has come, but their window is closed, or they were silent then.")
+    deferred: int = strawberry.field(
+        description="Their turn came, but their window is closed, they were silent, or one that shares their label had failed."
+    )
     failed: int = strawberry.field(description="Could not pull or start it, or the container stopped.")
     unhealthy: int = strawberry.field(description="Run it, and it does not work.")
     refused: int = strawberry.field(description="Would not take it.")

@@ -19,7 +19,7 @@ async def standings(conn: Connection, device: DeviceId, now: datetime) -> list[T
                case when m.rank < r.reached then batch_of(m, r) + 1 end as batch, member_status(m, r, $2) as status,
                is_offered(m, r) as is_offered, is_taken_back(m, r) as is_taken_back, turn.at as turn_at, m.offered_at as again_at,
                m.taken_at, m.outcome_at, m.reason, m.retries, m.retry_at, m.withdrawn_at, m.returned_at,
-               m.deferred_at is not null as was_silent, m.zone,
+               m.deferred_at is not null as is_passed_over, stuck.uuid::text as stuck, m.zone,
                back.at as back_at, back.actor as back_by, back.reason as back_reason,
                origin.rollout_id as origin_id, origin.at as origin_at, parted.rollout_id as left_id, parted.skipped_at as left_at
           from effective_services e
@@ -27,6 +27,11 @@ async def standings(conn: Connection, device: DeviceId, now: datetime) -> list[T
           left join members m on m.device_id = e.device_id and m.repository = e.repository and m.live
           left join rollouts r on r.id = m.rollout_id
           left join lateral first_offer(m) as turn on true
+          left join lateral (
+               select d.uuid from members other join devices d on d.id = other.device_id
+                where other.rollout_id = m.rollout_id and other.lane = m.lane and other.live and is_stuck(other, r, $2)
+                order by other.rank limit 1
+          ) as stuck on m.deferred_at is not null
           left join lateral (
                select moves.at, moves.actor, moves.reason from moves
                 where moves.rollout_id = m.rollout_id and moves.frontier <= m.rank
@@ -75,7 +80,7 @@ def _past(rollout: int | None, at: datetime) -> Past | None:
 
 _AS_THEY_ARE = (
     "rank", "size", "batch", "is_offered", "is_taken_back", "turn_at", "again_at", "taken_at", "outcome_at", "reason", "retries",
-    "retry_at", "withdrawn_at", "returned_at", "was_silent", "zone",
+    "retry_at", "withdrawn_at", "returned_at", "is_passed_over", "stuck", "zone",
 )  # fmt: skip
 
 

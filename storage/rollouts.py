@@ -309,7 +309,7 @@ def _silent_below(zone: Zone, then: dict[str, int], patience: datetime) -> int:
 async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) -> int | None:
     """The first rank that a cap on a label does not let in, of those above `lowest`; None where the plan has no such cap.
 
-    On their way are those who may be down at any moment: offered it and not proven, to be offered it again, or going back.
+    Who may be down counts: offered it and not proven, failed, to be offered it again, or going back.
     """
     if (cap := rollout.plan.pace.per_label) is None:
         return None
@@ -317,7 +317,7 @@ async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) 
         """
         with busy as (
             select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
-             where m.rollout_id = $1 and m.part = 0 and m.lane is not null and m.rank < r.reached and is_on_its_way(m, r, $3)
+             where m.rollout_id = $1 and m.part = 0 and m.lane is not null and m.rank < r.reached and may_be_down(m, r, $3)
              group by lane
         ), next as (
             select m.rank, m.lane, row_number() over (partition by m.lane order by m.rank) as nth

@@ -188,16 +188,6 @@ CREATE FUNCTION public.is_offered(m public.members, r public.rollouts) RETURNS b
        and (m.zone is null or m.taken_at is not null or is_let_in(m.rank, m.zone, r.zones))
 $$;
 
-CREATE FUNCTION public.is_on_its_way(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
-    select case member_status(m, r, at)
-        when 'rolling_back' then coalesce(m.withdrawn_at, r.frontier_at) + r.deadline > at
-        when 'updated' then r.health_check_enabled
-        else member_status(m, r, at) in ('scheduled', 'updating', 'retrying')
-    end
-$$;
-
 CREATE FUNCTION public.is_proven(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -219,10 +209,28 @@ CREATE FUNCTION public.is_soaked(m public.members, r public.rollouts, at timesta
     select coalesce(m.outcome = 'running' and m.outcome_at + r.soaks[batch_of(m, r) + 1] <= at, false)
 $$;
 
+CREATE FUNCTION public.is_stuck(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select case member_status(m, r, at)
+        when 'rolling_back' then coalesce(m.withdrawn_at, r.frontier_at) + r.deadline <= at
+        else member_status(m, r, at) in ('failed', 'unhealthy', 'timed_out')
+    end
+$$;
+
 CREATE FUNCTION public.is_taken_back(m public.members, r public.rollouts) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select m.skipped_at is null and (m.withdrawn_at is not null or m.rank >= r.frontier and m.rank < r.reached)
+$$;
+
+CREATE FUNCTION public.may_be_down(m public.members, r public.rollouts, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select is_stuck(m, r, at) or case member_status(m, r, at)
+        when 'updated' then r.health_check_enabled
+        else member_status(m, r, at) in ('scheduled', 'updating', 'retrying', 'rolling_back')
+    end
 $$;
 
 CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at timestamp with time zone) RETURNS text

@@ -84,8 +84,28 @@ async def defer_silent(conn: Connection, rollout: Rollout, silence: Silence, now
     )  # fmt: skip
 
 
+async def defer_beside_stuck(conn: Connection, rollout: Rollout, now: datetime) -> None:
+    """Pass over devices that share a label's value with as many that failed as may be down at once, so that nobody waits behind them."""
+    if (cap := rollout.plan.pace.per_label) is None:
+        return
+    await conn.execute(
+        """
+        with full_lanes as (
+            select m.lane from members m join rollouts r on r.id = m.rollout_id
+             where m.rollout_id = $1 and m.part = 0 and m.live and m.lane is not null and m.rank < r.reached and is_stuck(m, r, $2)
+             group by m.lane having count(*) >= $3
+        )
+        update members m set deferred_at = $2, offered_at = null
+          from rollouts r, full_lanes
+         where r.id = $1 and m.rollout_id = r.id and m.lane = full_lanes.lane and m.live and m.deferred_at is null
+           and m.taken_at is null and m.withdrawn_at is null and not is_offered(m, r)
+        """,
+        rollout.id, now, cap.devices,
+    )  # fmt: skip
+
+
 async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetime) -> list[str]:
-    """Offer the image again to those whose time for another try has come, and to those that slept through their turn and are awake.
+    """Offer the image again to those whose time for another try has come, and to those that were passed over and are awake.
 
     As far as there is room: who waits to be tried again holds a place already, also one that is not there. Returns their uuids.
     """
@@ -101,12 +121,13 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
             union all
             select m.device_id, m.lane, m.rank, null
               from members m join rollouts r on r.id = m.rollout_id join devices d on d.id = m.device_id
-             where m.rollout_id = $1 and m.part = 0 and m.live and m.deferred_at < d.last_seen_at and m.withdrawn_at is null
+             where m.rollout_id = $1 and m.part = 0 and m.live and m.rank < r.frontier and m.withdrawn_at is null
+               and m.deferred_at < d.last_seen_at
                and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
         ), busy as (
             select m.lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
              where m.rollout_id = $1 and m.part = 0 and $5::integer is not null and m.lane is not null and m.rank < r.reached
-               and not exists (select from due where due.device_id = m.device_id) and is_on_its_way(m, r, $2)
+               and not exists (select from due where due.device_id = m.device_id) and may_be_down(m, r, $2)
              group by m.lane
         ), queue as (
             select device_id, lane, retry_at, rank, row_number() over (partition by lane order by retry_at, rank) as nth from waiting

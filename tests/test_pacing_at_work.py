@@ -13,7 +13,7 @@ from domain.ids import DeviceId, RolloutId
 from domain.requests import Request
 from domain.statuses import DeviceStatus, Status
 from monitor.reconciler import reconcile
-from resolvers import devices, rollouts
+from resolvers import devices, explanations, rollouts
 from tests.factories import a_policy, everybody_says, push
 from tests.field import Field
 
@@ -273,6 +273,67 @@ async def test_a_device_that_was_taken_out_does_not_hold_its_pair_for_ever(field
     await field.later(seconds=1)
 
     assert await field.offered(rollout) == [right if first == left else left]
+
+
+async def test_beside_one_of_a_pair_that_failed_the_other_is_passed_over_until_that_is_mended(field: Field) -> None:
+    pairs = await _pairs(field, 3)
+    rollout = await _rollout(field, pace=PAIRS)
+    broken, *others = await field.offered(rollout)
+    [partner] = [device for pair in pairs if broken in pair for device in pair if device != broken]
+    await field.fails(broken)
+    await field.obey(others)
+    await field.later(seconds=1)
+    rest = await field.offered(rollout)
+    assert len(rest) == 5, "nobody waits behind the partner"
+    assert partner not in rest
+    await field.obey(rest[3:])
+    await field.later(seconds=1)
+    assert (await field.read(rollout)).status is Status.COMPLETED, "nor does the rollout"
+    assert await _status(field, rollout, partner) == DeviceStatus.DEFERRED
+    await field.later(days=1)
+    assert await field.polls(partner) == "nginx:1.0.0"
+    [why] = (await explanations.of_device(field.operator, partner)).services
+    assert f"for {await field.uuid(broken)} shares its label and failed" in " ".join(why.sentences)
+    await field.obey([broken])
+    await field.later(seconds=1)
+
+    assert await field.polls(partner) == "nginx:2.0.0"
+
+
+async def test_one_of_a_pair_that_never_reports_its_return_holds_the_other_and_nobody_else(field: Field) -> None:
+    pairs = await _pairs(field, 2)
+    rollout = await _rollout(field, pace=PAIRS, rollback_mode="failed_devices", deadline_minutes=30)
+    lost, other = await field.offered(rollout)
+    [partner] = [device for pair in pairs if lost in pair for device in pair if device != lost]
+    await field.fails(lost)
+    await field.obey([other])
+    await field.later(minutes=29)
+    assert len(await field.offered(rollout)) == 2, "it may return yet"
+    await field.later(minutes=2)
+    [_, last] = await field.offered(rollout)
+    assert last != partner
+    await field.obey([last])
+    await field.later(seconds=1)
+
+    assert (await field.read(rollout)).status is Status.COMPLETED
+    assert await field.polls(partner) == "nginx:1.0.0"
+
+
+async def test_of_a_site_with_a_cap_of_two_one_failure_leaves_room_for_one_at_a_time(field: Field) -> None:
+    await field.devices(4, site="mill")
+    rollout = await _rollout(field, pace={"max_in_flight_per_label": {"label": "site", "devices": 2}})
+    first, second = await field.offered(rollout)
+    await field.fails(first)
+    await field.obey([second])
+    await field.later(seconds=1)
+    assert len(await field.offered(rollout)) == 3
+    await field.obey((await field.offered(rollout))[2:])
+    await field.later(seconds=1)
+    assert len(await field.offered(rollout)) == 4
+    await field.obey((await field.offered(rollout))[3:])
+    await field.later(seconds=1)
+
+    assert (await field.read(rollout)).status is Status.COMPLETED
 
 
 async def test_of_a_site_with_a_cap_of_two_the_first_two_go_and_then_two_by_two(field: Field) -> None:
