@@ -1,13 +1,16 @@
-"""Tidies up after finished rollouts: their result becomes part of each device's own target, in chunks, seen by nobody."""
+"""Looks after rollouts that have ended: late devices get their turn, and results become each device's own target, seen by nobody."""
 
-from storage import enrolment, folding
+from domain.ids import RolloutId
+from monitor.tending import wake
+from storage import enrolment, folding, rollouts
 from storage.database import Database
 
 CHUNK = 5000
 
 
 async def tidy(db: Database) -> int:
-    """Fold until nothing is left; returns how many places were folded."""
+    """Give late devices their turn, then fold until nothing is left; returns how many places were folded."""
+    await _wake_late_ones(db)
     folded = 0
     while True:
         async with db.transaction() as conn:
@@ -17,3 +20,14 @@ async def tidy(db: Database) -> int:
         folded += done
         if done < CHUNK:
             return folded
+
+
+async def _wake_late_ones(db: Database) -> None:
+    """Devices that were passed over until their rollout completed get their turn all the same, as its caps allow."""
+    last: RolloutId | None = RolloutId(0)
+    while last is not None:
+        async with db.transaction() as conn:
+            rollout = await rollouts.claim_for_waking(conn, last)
+            last = None if rollout is None else rollout.id
+            if rollout is not None:
+                await wake(conn, rollout, await db.now(conn))

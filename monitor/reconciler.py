@@ -13,7 +13,7 @@ from domain.ids import RolloutId
 from domain.progress import Progress
 from domain.rollouts import Move, Rollout, enrolled
 from domain.statuses import Status
-from monitor.tending import tend, wake
+from monitor.tending import tend
 from resolvers import moves, progress
 from resolvers.devices import newer_than
 from storage import enrolment, folding, members, ranking, rollouts
@@ -31,19 +31,7 @@ async def reconcile(db: Database) -> int:
     while visiting:
         last, moved, visiting = await _visit(db, last)
         made += moved
-    await _wake_late_ones(db)
     return made
-
-
-async def _wake_late_ones(db: Database) -> None:
-    """Devices that slept through their turn until their rollout completed get it all the same, as its caps allow."""
-    last: RolloutId | None = RolloutId(0)
-    while last is not None:
-        async with db.transaction() as conn:
-            rollout = await rollouts.claim_for_waking(conn, last)
-            last = None if rollout is None else rollout.id
-            if rollout is not None:
-                await wake(conn, rollout, await db.now(conn))
 
 
 async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:

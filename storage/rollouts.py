@@ -84,11 +84,13 @@ async def checked(conn: Connection) -> list[Rollout]:
 
 
 async def claim_for_waking(conn: Connection, after: RolloutId) -> Rollout | None:
-    """Lock the next completed rollout some of whose devices slept through their turn; those that another process has are passed over."""
+    """Lock the next completed rollout with devices that were passed over and polled since; those another process has are passed over."""
     row = await conn.fetchrow(
         """
         select * from rollouts
-         where id > $1 and status = 'completed' and id in (select rollout_id from members where deferred_at is not null and live)
+         where id > $1 and status = 'completed'
+           and exists (select from members m join devices d on d.id = m.device_id
+                        where m.rollout_id = rollouts.id and m.live and m.deferred_at < d.last_seen_at)
          order by id limit 1
            for update skip locked
         """,

@@ -97,8 +97,9 @@ async def defer_beside_stuck(conn: Connection, rollout: Rollout, now: datetime) 
         )
         update members m set deferred_at = $2, offered_at = null
           from rollouts r, full_lanes
-         where r.id = $1 and m.rollout_id = r.id and m.lane = full_lanes.lane and m.live and m.deferred_at is null
+         where r.id = $1 and m.rollout_id = r.id and m.lane = full_lanes.lane and m.live
            and m.taken_at is null and m.withdrawn_at is null and not is_offered(m, r)
+           and coalesce(m.deferred_at < (select last_seen_at from devices d where d.id = m.device_id), true)
         """,
         rollout.id, now, cap.devices,
     )  # fmt: skip

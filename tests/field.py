@@ -9,6 +9,7 @@ from domain.devices import Report
 from domain.ids import DeviceId, RolloutId
 from domain.rollouts import Rollout
 from domain.statuses import DeviceStatus, Status
+from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import devices, rollouts
 from resolvers.context import Context
@@ -39,6 +40,7 @@ class Field:
         """Let time pass, and the engine do what follows."""
         self.clock.advance(**by)
         await reconcile(self.operator.db)
+        await tidy(self.operator.db)
 
     async def devices(self, count: int, image: str = "nginx:1.0.0", *, awake: bool = True, **labels: Any) -> list[DeviceId]:
         """Devices with these labels."""

@@ -295,6 +295,8 @@ async def test_beside_one_of_a_pair_that_failed_the_other_is_passed_over_until_t
     [why] = (await explanations.of_device(field.operator, partner)).services
     assert f"for {await field.uuid(broken)} shares its label and failed" in " ".join(why.sentences)
     await field.obey([broken])
+    await field.later(minutes=1)
+    await field.polls(partner)
     await field.later(seconds=1)
 
     assert await field.polls(partner) == "nginx:2.0.0"
