@@ -30,6 +30,19 @@ class LeftOut(StrEnum):
     """It is in another rollout of the same image that is under way."""
 
 
+_WORDS = {
+    LeftOut.OWN_POLICY: "under a policy of their own", LeftOut.OTHER_FLEET: "of another fleet", LeftOut.SAME_IMAGE: "running it already",
+    LeftOut.NEWER_VERSION: "on a newer version", LeftOut.PINNED: "pinned", LeftOut.HELD: "held",
+    LeftOut.QUARANTINED: "in quarantine", LeftOut.OTHER_ROLLOUT: "in another rollout of it",
+}  # fmt: skip
+
+
+def nobody(left_out: dict[LeftOut, int]) -> str:
+    """Why a rollout has no devices, in a sentence."""
+    why = [f"{left_out[reason]} {_WORDS[reason]}" for reason in LeftOut if reason in left_out]
+    return "no device needed it" if not why else f"it is for no device: {', '.join(why)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A rollout that nobody has created."""

@@ -115,10 +115,13 @@ class PastMove:
     frontier: int
 
 
-def enrolled(rollout: Rollout, size: int, canaries: Sequence[int], zones: Sequence[str], now: datetime) -> Move:
-    """The members are ranked; how many each stage will hold is known, unless more join before the first opens."""
+def enrolled(rollout: Rollout, size: int, canaries: Sequence[int], zones: Sequence[str], now: datetime, reason: str | None = None) -> Move:
+    """The members are ranked; how many each stage will hold is known, unless more join before the first opens.
+
+    The reason is why there are none.
+    """
     return move(
-        rollout, EventType.ROLLOUT_ENROLLED, now, status=Status.PENDING, size=size, canaries=tuple(canaries),
+        rollout, EventType.ROLLOUT_ENROLLED, now, status=Status.PENDING, size=size, reason=reason, canaries=tuple(canaries),
         stages=sizes(rollout.plan.stages, size, canaries), zones=tuple(Zone(zone, False, now, 0) for zone in sorted(zones)),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from domain.actors import ENGINE
 from domain.decisions import decide
 from domain.ids import RolloutId
+from domain.previews import nobody
 from domain.progress import Progress
 from domain.rollouts import Move, Rollout, enrolled
 from domain.statuses import Status
@@ -83,4 +84,5 @@ async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | No
         return None
     newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
     ranked = await ranking.enrol(conn, rollout, newer, now)
-    return enrolled(rollout, ranked.devices, ranked.canaries, ranked.zones, now)
+    why = None if ranked.devices else nobody(await ranking.left_out(conn, rollout, newer, now))
+    return enrolled(rollout, ranked.devices, ranked.canaries, ranked.zones, now, why)

@@ -60,6 +60,8 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Se
         scope = rules.scope_by_hand(policy, await policies.enabled(conn), first)
         now = await ctx.db.now(conn)
         release, *_ = [await _allowed(conn, scope, one, now) for one in together]
+        if why := already_under_way(await rollouts.active(conn, policy_id, [one.repository for one in together]), together):
+            raise Conflict(why)
         for one in together:
             await _supersede(ctx, conn, policy_id, one)
         rollout = await rollouts.start(conn, scope, release, first, now, by_hand=True, also=others)
@@ -85,6 +87,12 @@ async def _allowed(conn: Connection, scope: Scope, image: Image, now: datetime) 
         raise Conflict(why)
     release, _ = await policies.release(conn, scope.policy.id, image, now)
     return release
+
+
+def already_under_way(active: Sequence[Rollout], images: Sequence[Image]) -> str | None:
+    """Why creating a rollout of these images would only begin again what is under way; None if it would not."""
+    same = [rollout.id for rollout in active if set(rollout.images) == set(images)]
+    return f"rollout {same[0]} brings it already; to begin again, cancel that one first" if same else None
 
 
 def mismatch(policy: Policy, image: Image) -> str | None:

@@ -8,6 +8,7 @@ from domain import plans
 from domain.ids import DeviceId
 from domain.images import Image
 from domain.plans import Schedule
+from domain.previews import LeftOut
 from domain.rollouts import Rollout
 from storage.connection import Connection
 from storage.folding import fold_chosen
@@ -75,6 +76,20 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
         canaries=tuple(sum(row["devices"] for row in rows if row["stage"] == stage) for stage in range(len(plan.stages))) if named else (),
         zones=tuple(sorted({row["zone"] for row in rows if row["zone"] is not None})),
     )
+
+
+async def left_out(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime) -> dict[LeftOut, int]:
+    """How many of the devices that this rollout might have been for are left out, and why."""
+    rows = await conn.fetch(
+        """
+        select why_not, count(*) as devices from choice_together($1, $2, $3, $4, $5, '{}', $6)
+         where why_not not in ('own_policy', 'other_fleet')
+         group by why_not
+        """,
+        list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in newer], rollout.fleet,
+        list(rollout.except_fleets), now, timeout=RANKING,
+    )  # fmt: skip
+    return {LeftOut(row["why_not"]): row["devices"] for row in rows}
 
 
 async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:

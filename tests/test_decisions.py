@@ -123,10 +123,8 @@ def test_a_rollout_starts_by_itself() -> None:
 
 
 def test_without_devices_there_is_nothing_to_do_whatever_the_plan_asks_for() -> None:
-    rollout = _new(size=0, approvals=1, schedule={"not_after": NOON})
-    assert decide(rollout, NOBODY, NOON) == _move(
-        rollout, EventType.ROLLOUT_COMPLETED, status=Status.COMPLETED, reason="no device needed it", finished_at=NOON
-    )
+    rollout = replace(_new(size=0, approvals=1, schedule={"not_after": NOON}), reason="it is for no device: 3 pinned")
+    assert decide(rollout, NOBODY, NOON) == _move(rollout, EventType.ROLLOUT_COMPLETED, status=Status.COMPLETED, finished_at=NOON)
     assert decide(_new(size=1), NOBODY, NOON).__class__ is Move
 
 

@@ -11,7 +11,7 @@ from domain.requests import Request
 from domain.statuses import DeviceStatus, Status
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import devices, events, images, policies, rollouts
+from resolvers import aside, devices, events, images, policies, previews, rollouts
 from resolvers.context import Context
 from storage import members, targets
 from storage.database import Database
@@ -551,6 +551,35 @@ async def test_a_rollout_for_devices_that_are_gone_before_they_are_ranked_ends(o
 
     ended = await read(operator.db, rollout)
     assert (ended.status, ended.reason) == (Status.COMPLETED, "no device needed it")
+
+
+async def test_a_rollout_whose_devices_are_all_elsewhere_says_where(operator: Context) -> None:
+    _, pinned, left = await crowd(operator.db, 3)
+    everybody = await a_policy(operator, update_strategy="manual")
+    older = await images.create_rollout(operator, everybody.id, "nginx:1.5.0")
+    await reconcile(operator.db)
+    named = await devices.by_id(operator, pinned)
+    assert named is not None
+    await aside.pin(operator, named.uuid, "a demo")
+    await _told(operator, left, "redis:7")
+    other = await a_policy(operator, image_pattern="nginx:2.*", update_strategy="manual")
+    rollout = await images.create_rollout(operator, other.id, "nginx:2.0.0")
+    await reconcile(operator.db)
+
+    ended = await read(operator.db, rollout.id)
+    assert (ended.status, ended.reason) == (Status.COMPLETED, "it is for no device: 1 pinned, 1 in another rollout of it")
+    assert (await read(operator.db, older.id)).status is Status.IN_PROGRESS
+
+
+async def test_creating_what_is_under_way_does_not_begin_it_again(operator: Context) -> None:
+    rollout = await a_rollout(operator, 3, update_strategy="manual")
+    with pytest.raises(Conflict, match=f"rollout {rollout.id} brings it already; to begin again, cancel that one first"):
+        await images.create_rollout(operator, rollout.policy_id, "nginx:2.0.0")
+    told = await previews.preview(operator, rollout.policy_id, "nginx:2.0.0", [], 0)
+    assert told.refusal == f"rollout {rollout.id} brings it already; to begin again, cancel that one first"
+    await rollouts.request(operator, rollout.id, Request.CANCEL)
+
+    assert (await images.create_rollout(operator, rollout.policy_id, "nginx:2.0.0")).id > rollout.id
 
 
 async def test_devices_that_join_while_an_operator_is_awaited_are_staged_like_the_others(operator: Context) -> None:
