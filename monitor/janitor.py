@@ -1,11 +1,15 @@
 """Looks after rollouts that have ended: late devices get their turn, and results become each device's own target, seen by nobody."""
 
+import logging
+
 from domain.ids import RolloutId
+from domain.rollouts import Rollout
 from monitor.tending import wake
 from storage import enrolment, folding, rollouts
 from storage.database import Database
 
 CHUNK = 5000
+log = logging.getLogger(__name__)
 
 
 async def tidy(db: Database) -> int:
@@ -24,10 +28,21 @@ async def tidy(db: Database) -> int:
 
 async def _wake_late_ones(db: Database) -> None:
     """Devices that were passed over until their rollout completed get their turn all the same, as its caps allow."""
-    last: RolloutId | None = RolloutId(0)
-    while last is not None:
+    visited: RolloutId | None = RolloutId(0)
+    while visited is not None:
+        visited = await _wake_late_ones_of_next(db, visited)
+
+
+async def _wake_late_ones_of_next(db: Database, last: RolloutId) -> RolloutId | None:
+    rollout: Rollout | None = None
+    try:
         async with db.transaction() as conn:
             rollout = await rollouts.claim_for_waking(conn, last)
-            last = None if rollout is None else rollout.id
-            if rollout is not None:
-                await wake(conn, rollout, await db.now(conn))
+            if rollout is None:
+                return None
+            await wake(conn, rollout, await db.now(conn))
+    except Exception:
+        if rollout is None:
+            raise
+        log.exception("late devices of rollout %s could not be given their turn", rollout.id)  # the others go on
+    return rollout.id
