@@ -232,11 +232,13 @@ async def counts(conn: Connection, rollout: RolloutId, now: datetime) -> dict[De
     """How many members are where."""
     rows = await conn.fetch(
         """
-        select member_status(m, r, $2) as status, count(*) as devices
-          from members m
-          join rollouts r on r.id = m.rollout_id
-         where m.rollout_id = $1 and m.part = 0
-         group by 1
+        select status, count(*) as devices
+          from (select member_status(m, r, $2) as status
+                  from members m
+                  join rollouts r on r.id = m.rollout_id
+                 where m.rollout_id = $1 and m.part = 0
+                offset 0) as shown -- or PostgreSQL expects as many groups as members, and sorts a million rows
+         group by status
         """,
         rollout, now,
     )  # fmt: skip
@@ -248,27 +250,29 @@ async def tallies(conn: Connection, rollout: Rollout, now: datetime) -> list[Cou
     silence = await silent_below(conn, rollout, now)
     rows = await conn.fetch(
         """
-        select member_status(m, r, $2) as status, m.outcome, m.rank >= $3 as in_batch,
-               is_silent(m, r, $4, $5, $6, $7) as is_silent,
-               coalesce(case when m.outcome is null
-                                 then member_status(m, r, $2) = 'timed_out' and silent_until(m, r) <= r.failures_accepted_at
-                             when m.outcome <> 'running' then m.outcome_at <= r.failures_accepted_at end, false) as is_accepted,
-               m.checked = 'inconclusive' and not is_checked(m, r) as is_inconclusive,
-               count(*) as devices
-          from members m
-          join rollouts r on r.id = m.rollout_id
-         where m.rollout_id = $1 and m.part = 0 and (m.live or m.skipped_at is not null) and m.rank < r.reached
-         group by 1, 2, 3, 4, 5, 6
+        select kind, count(*) as devices
+          from (select member_status(m, r, $2) || ' ' || coalesce(m.outcome, '') || ' ' || (
+                           case when m.rank >= $3 then 1 else 0 end
+                           + case when is_silent(m, r, $5, $6, $7, $8) then 2 else 0 end
+                           + case when case when m.outcome is null
+                                             then member_status(m, r, $2) = 'timed_out' and silent_until(m, r) <= r.failures_accepted_at
+                                            when m.outcome <> 'running' then m.outcome_at <= r.failures_accepted_at end then 4 else 0 end
+                           + case when m.checked = 'inconclusive' and not is_checked(m, r) then 8 else 0 end)::text as kind
+                  from members m
+                  join rollouts r on r.id = m.rollout_id
+                 where m.rollout_id = $1 and m.part = 0 and (m.live or m.skipped_at is not null) and m.rank < $4
+                offset 0) as shown -- and as one column: or PostgreSQL expects as many groups as members, and sorts a million rows
+         group by kind
         """,
-        rollout.id, now, rollout.ends[-1] if rollout.ends else 0, *silence.as_arguments(),
+        rollout.id, now, rollout.ends[-1] if rollout.ends else 0, rollout.reached, *silence.as_arguments(),
     )  # fmt: skip
-    return [_count(row) for row in rows]
+    return [_count(row["kind"], row["devices"]) for row in rows]
 
 
-def _count(row: Row) -> Count:
-    outcome = row["outcome"] and Outcome(row["outcome"])
-    flags = {name: bool(row[name]) for name in ("in_batch", "is_silent", "is_accepted", "is_inconclusive")}
-    return Count(DeviceStatus(row["status"]), outcome, row["devices"], **flags)
+def _count(kind: str, devices: int) -> Count:
+    status, outcome, flags = kind.split(" ")
+    in_batch, is_silent, is_accepted, is_inconclusive = (bool(int(flags) & bit) for bit in (1, 2, 4, 8))
+    return Count(DeviceStatus(status), Outcome(outcome) if outcome else None, devices, in_batch, is_silent, is_accepted, is_inconclusive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +323,7 @@ async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) 
         """
         with busy as (
             select lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
-             where m.rollout_id = $1 and m.part = 0 and m.lane is not null and m.rank < r.reached and may_be_down(m, r, $3)
+             where m.rollout_id = $1 and m.part = 0 and m.lane is not null and m.rank < $6 and may_be_down(m, r, $3)
              group by lane
         ), next as (
             select m.rank, m.lane, row_number() over (partition by m.lane order by m.rank) as nth
@@ -330,7 +334,7 @@ async def reach(conn: Connection, rollout: Rollout, lowest: int, now: datetime) 
         )
         select min(next.rank) from next left join busy using (lane) where next.nth + coalesce(busy.devices, 0) > $4
         """,
-        rollout.id, lowest, now, cap.devices, [zone.name for zone in rollout.zones if zone.is_open],
+        rollout.id, lowest, now, cap.devices, [zone.name for zone in rollout.zones if zone.is_open], rollout.reached,
     )  # fmt: skip
     return rank if rank is not None else lowest + 10_000
 

@@ -45,12 +45,12 @@ async def time_out(conn: Connection, rollout: Rollout, now: datetime) -> list[st
            set outcome = 'timed_out', outcome_at = $2, reason = 'silent past the deadline', withdrawn_at = $2,
                retry_at = case when m.retries < $3 then $2::timestamptz + $4::interval * 2 ^ m.retries end
           from rollouts r, devices d
-         where r.id = $1 and m.rollout_id = r.id and d.id = m.device_id and m.rank < r.frontier and m.live and m.withdrawn_at is null
+         where r.id = $1 and m.rollout_id = r.id and d.id = m.device_id and m.rank < $6 and m.live and m.withdrawn_at is null
            and m.outcome is null and m.taken_at is not null and member_status(m, r, $2) = 'timed_out'
            and ($5 or m.retries < $3)
         returning d.uuid
         """,
-        rollout.id, now, limit, retries.backoff, rollout.plan.only_failed_return,
+        rollout.id, now, limit, retries.backoff, rollout.plan.only_failed_return, rollout.frontier,
     )  # fmt: skip
     return sorted({str(row["uuid"]) for row in rows})
 
@@ -77,10 +77,10 @@ async def defer_silent(conn: Connection, rollout: Rollout, silence: Silence, now
         """
         update members m set deferred_at = $6, offered_at = null
           from rollouts r
-         where r.id = $1 and m.rollout_id = r.id and m.rank < r.frontier and m.live and m.deferred_at is null
+         where r.id = $1 and m.rollout_id = r.id and m.rank < $7 and m.live and m.deferred_at is null
            and is_silent(m, r, $2, $3, $4, $5)
         """,
-        rollout.id, *silence.as_arguments(), now,
+        rollout.id, *silence.as_arguments(), now, rollout.frontier,
     )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
             select m.device_id, m.lane, m.rank, null
               from members m join rollouts r on r.id = m.rollout_id join devices d on d.id = m.device_id
              where m.rollout_id = $1 and m.part = 0 and m.live and m.rank < r.frontier and m.withdrawn_at is null
-               and m.deferred_at < d.last_seen_at
+               and m.deferred_at is not null and m.deferred_at < d.last_seen_at -- the first for the planner, who knows how few they are
                and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
         ), busy as (
             select m.lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
