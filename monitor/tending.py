@@ -8,7 +8,7 @@ from domain.health import Outcome
 from domain.progress import Progress
 from domain.rollouts import Rollout
 from resolvers import progress
-from storage import events, rollouts, turns
+from storage import counting, events, turns
 from storage.connection import Connection
 
 
@@ -26,7 +26,7 @@ async def wake(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     """A device that failed is tried again in time; one that was passed over, asleep or
     beside one that failed, gets its turn back when it is awake and there is room."""
     if rollout.plan.pace.is_capped:
-        await turns.defer_silent(conn, rollout, await rollouts.silent_below(conn, rollout, now), now)
+        await turns.defer_silent(conn, rollout, await counting.silent_below(conn, rollout, now), now)
         await turns.defer_beside_stuck(conn, rollout, now)
     found = await progress.count(conn, rollout, now)
     admitted = await turns.admit(conn, rollout, found.in_flight, now)

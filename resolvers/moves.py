@@ -6,7 +6,7 @@ from domain.actors import Actor
 from domain.events import EventType
 from domain.rollouts import Move
 from domain.statuses import DeviceStatus
-from storage import events, rollouts
+from storage import counting, events, rollouts
 from storage.connection import Connection
 
 
@@ -39,7 +39,7 @@ async def _details(conn: Connection, move: Move) -> dict[str, Any]:
             # The ranks say which devices: each one's image.device_scheduled is derived from them when somebody reads it.
             return {**batch, "first_rank": before.frontier, "end_rank": new.frontier, "image": str(new.image)}
         case EventType.BATCH_COMPLETED | EventType.ROLLOUT_COMPLETED | EventType.ROLLOUT_ROLLED_BACK:
-            counts = await rollouts.counts(conn, new.id, new.moved_at)
+            counts = await counting.by_status(conn, new.id, new.moved_at)
             return {**batch, "devices": {status.value: counts.get(status, 0) for status in DeviceStatus if counts.get(status)}}
         case EventType.WINDOW_OPENED | EventType.WINDOW_CLOSED:
             return {"open_zones": [zone.name for zone in new.zones if zone.is_open]}

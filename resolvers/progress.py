@@ -5,14 +5,14 @@ from datetime import datetime
 from domain.checks import Verdict, verdict
 from domain.progress import Progress
 from domain.rollouts import Rollout, lowest
-from storage import measurements, rollouts
+from storage import counting, measurements
 from storage.connection import Connection
 
 
 async def count(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     """What the members that were offered the image have shown."""
-    counts = await rollouts.tallies(conn, rollout, now)
-    reach = await rollouts.reach(conn, rollout, lowest(rollout), now)
+    counts = await counting.tallies(conn, rollout, now)
+    reach = await counting.reach(conn, rollout, lowest(rollout), now)
     checks = await _verdicts(conn, rollout)
     return Progress.of(counts, health_check_enabled=rollout.plan.health_check_enabled, reach=reach, checks=checks)
 

@@ -19,8 +19,8 @@ from domain.waits import Wait
 from resolvers import moves, progress
 from resolvers.context import Context
 from resolvers.devices import checked_uuid
+from storage import counting, events, members, policies, rollouts, turns
 from storage import devices as devices_of
-from storage import events, members, policies, rollouts, turns
 from storage.connection import Connection
 
 
@@ -159,7 +159,7 @@ async def devices(
 async def _snapshot(ctx: Context, conn: Connection, rollout_id: RolloutId) -> Snapshot:
     rollout = _found(await rollouts.one(conn, rollout_id), rollout_id)
     now = await ctx.db.now(conn)
-    return Snapshot(rollout, await rollouts.counts(conn, rollout_id, now), now)
+    return Snapshot(rollout, await counting.by_status(conn, rollout_id, now), now)
 
 
 def _found(rollout: Rollout | None, rollout_id: RolloutId) -> Rollout:

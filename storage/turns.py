@@ -6,7 +6,7 @@ from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.rollouts import Rollout
 from storage.connection import Connection
-from storage.rollouts import Silence
+from storage.counting import Silence
 
 
 async def withdraw(conn: Connection, rollout: RolloutId, device: DeviceId, now: datetime, retry_at: datetime | None) -> None:
