@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from domain import policies as rules
 from domain.actors import Permission
 from domain.errors import NotFound
 from domain.ids import PolicyId
 from domain.images import Image
 from domain.policies import Policy
+from domain.settings import settings as checked
 from resolvers.context import Context
 from storage import policies
 
@@ -15,7 +15,7 @@ from storage import policies
 async def create(ctx: Context, values: Mapping[str, object]) -> Policy:
     """A new policy; raises BadInput naming each field that is wrong."""
     ctx.actor.must(Permission.OPERATE)
-    settings = rules.settings(dict(values))
+    settings = checked(dict(values))
     async with ctx.db.transaction() as conn:
         return await policies.insert(conn, settings, await ctx.db.now(conn))
 
@@ -25,7 +25,7 @@ async def update(ctx: Context, policy_id: PolicyId, changes: Mapping[str, object
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         policy = _found(await policies.locked(conn, policy_id), policy_id)
-        settings = rules.settings({**policy.settings.model_dump(), **changes})
+        settings = checked({**policy.settings.model_dump(), **changes})
         return await policies.update(conn, policy_id, settings, await ctx.db.now(conn))
 
 

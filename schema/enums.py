@@ -5,8 +5,8 @@ import strawberry
 from domain.aside import AsideKind
 from domain.checks import CheckKind, State
 from domain.pacing import Counts
-from domain.policies import RollbackMode, Strategy
 from domain.previews import LeftOut
+from domain.settings import RollbackMode, Strategy
 from domain.statuses import DeviceStatus, Status
 from domain.waits import On
 

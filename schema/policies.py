@@ -14,6 +14,7 @@ from domain import policies as domain
 from domain.checks import CheckSettings
 from domain.errors import BadInput
 from domain.ids import PolicyId, RolloutId
+from domain.settings import PaceSettings, ScheduleSettings
 from resolvers import rollouts
 from schema.enums import RollbackMode, Strategy
 from schema.paging import DEFAULT, Connection, paged
@@ -124,7 +125,7 @@ def _as_written(text: str) -> str:
     return text if text.startswith("“") else to_camel(text)
 
 
-def _pace(pace: domain.PaceSettings) -> Pace:
+def _pace(pace: PaceSettings) -> Pace:
     ramp, cap = pace.ramp, pace.max_in_flight_per_label
     return Pace(
         devices_per_minute=pace.devices_per_minute,
@@ -139,7 +140,7 @@ def _check(check: CheckSettings) -> Check:
     return Check(**nothing | check.model_dump())
 
 
-def _schedule(schedule: domain.ScheduleSettings) -> Schedule:
+def _schedule(schedule: ScheduleSettings) -> Schedule:
     windows = [Window(**window.model_dump()) for window in schedule.windows]
     return Schedule(**schedule.model_dump(exclude={"windows"}), windows=windows)
 

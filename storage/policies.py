@@ -4,7 +4,8 @@ from datetime import datetime
 
 from domain.ids import PolicyId, ReleaseId
 from domain.images import Image
-from domain.policies import Policy, PolicySettings
+from domain.policies import Policy
+from domain.settings import PolicySettings
 from storage.connection import Connection, Row
 
 

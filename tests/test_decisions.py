@@ -15,10 +15,10 @@ from domain.health import Outcome
 from domain.ids import PolicyId, RolloutId
 from domain.images import Image
 from domain.plans import Plan
-from domain.policies import settings
 from domain.progress import Progress, Tally
 from domain.requests import LEGAL, Request, ask, replan
 from domain.rollouts import ROLLBACK_WINDOW, Move, Rollout, enrolled, joined, lowest, ranks_of
+from domain.settings import settings
 from domain.statuses import Status
 from domain.waits import On, Wait
 from domain.zones import Zone

@@ -8,7 +8,7 @@ import pytest
 from domain import estimates
 from domain.estimates import Crowd, Pickup
 from domain.plans import Plan, sizes
-from domain.policies import settings
+from domain.settings import settings
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)  # a Tuesday
 QUICK = Pickup(timedelta(minutes=1), timedelta(minutes=2))

@@ -22,10 +22,10 @@ from domain.health import Outcome
 from domain.ids import PolicyId, RolloutId
 from domain.images import Image
 from domain.plans import sizes
-from domain.policies import settings
 from domain.progress import Count, Progress
 from domain.requests import LEGAL, Request, ask
 from domain.rollouts import ROLLBACK_WINDOW, Move, Rollout, enrolled, joined
+from domain.settings import settings
 from domain.statuses import DeviceStatus, Status
 from domain.waits import On, Wait
 

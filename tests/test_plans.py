@@ -3,7 +3,7 @@
 import pytest
 
 from domain.plans import Stage, shares, sizes
-from domain.policies import settings
+from domain.settings import settings
 
 
 def _staged(batches: int) -> tuple[Stage, ...]:

@@ -8,7 +8,8 @@ import pytest
 from domain.errors import BadInput
 from domain.ids import PolicyId
 from domain.images import Image
-from domain.policies import Policy, matching, scopes, settings
+from domain.policies import Policy, matching, scopes
+from domain.settings import settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 IMAGE = Image.parse("nginx:1.27")

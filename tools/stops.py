@@ -15,7 +15,7 @@ from pathlib import Path
 
 from domain.evidence import exceeds
 from domain.plans import sizes
-from domain.policies import settings
+from domain.settings import settings
 
 MIN_OUTCOMES, CONFIDENCE = 5, 0.95
 LIMITS = (0.05, 0.20)
