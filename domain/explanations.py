@@ -61,6 +61,8 @@ class Place:
     withdrawn_at: datetime | None
     """The image was taken back from it alone."""
     returned_at: datetime | None
+    awaited_check: str | None
+    """Of one that runs the image and has not passed its checks from outside: running, or inconclusive."""
     is_passed_over: bool
     """Its turn came when it was silent, or could not be offered the image beside `stuck`; it is offered it later."""
     stuck: str | None
@@ -193,7 +195,7 @@ def _doing(place: Place) -> str:
         case DeviceStatus.UPDATING:
             return f"it took it at {_at(place.taken_at)} and has said nothing conclusive"
         case DeviceStatus.UPDATED:
-            return f"it runs it since {_at(place.outcome_at)}"
+            return f"it runs it since {_at(place.outcome_at)}{_CHECKS[place.awaited_check]}"
         case DeviceStatus.HEALTHY:
             return f"it runs it since {_at(place.outcome_at)}, and has proved it good"
         case DeviceStatus.FAILED | DeviceStatus.UNHEALTHY | DeviceStatus.REFUSED:
@@ -202,6 +204,13 @@ def _doing(place: Place) -> str:
             return f"it took it at {_at(place.taken_at)} and stayed silent past the deadline"
         case _:
             return f"it is {place.status.replace('_', ' ')}"
+
+
+_CHECKS = {
+    None: "",
+    "running": ", and its checks from outside are not through",
+    "inconclusive": ", and its checks from outside could not tell how well",
+}
 
 
 def _did(status: DeviceStatus) -> str:

@@ -19,6 +19,8 @@ async def standings(conn: Connection, device: DeviceId, now: datetime) -> list[T
                case when m.rank < r.reached then batch_of(m, r) + 1 end as batch, member_status(m, r, $2) as status,
                is_offered(m, r) as is_offered, is_taken_back(m, r) as is_taken_back, turn.at as turn_at, m.offered_at as again_at,
                m.taken_at, m.outcome_at, m.reason, m.retries, m.retry_at, m.withdrawn_at, m.returned_at,
+               case when r.are_devices_checked and m.outcome = 'running' and not is_checked(m, r)
+                    then coalesce(m.checked, 'running') end as awaited_check,
                m.deferred_at is not null as is_passed_over, stuck.uuid::text as stuck, m.zone,
                back.at as back_at, back.actor as back_by, back.reason as back_reason,
                origin.rollout_id as origin_id, origin.at as origin_at, parted.rollout_id as left_id, parted.skipped_at as left_at
@@ -80,7 +82,7 @@ def _past(rollout: int | None, at: datetime) -> Past | None:
 
 _AS_THEY_ARE = (
     "rank", "size", "batch", "is_offered", "is_taken_back", "turn_at", "again_at", "taken_at", "outcome_at", "reason", "retries",
-    "retry_at", "withdrawn_at", "returned_at", "is_passed_over", "stuck", "zone",
+    "retry_at", "withdrawn_at", "returned_at", "awaited_check", "is_passed_over", "stuck", "zone",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from monitor.checking import check
 from monitor.checks.addresses import Allowed
 from monitor.checks.outside import Outside, way_out
 from monitor.reconciler import reconcile
-from resolvers import devices, rollouts
+from resolvers import devices, explanations, rollouts
 from resolvers.context import Context
 from tests.clock import MovableClock
 from tests.factories import a_rollout, everybody_says, offered, read
@@ -128,6 +128,7 @@ async def test_a_page_that_fails_too_often_makes_the_device_unhealthy_whatever_i
     [device] = await _at(operator, rollout, "127.0.0.1")
     await _round(operator, outside)
     assert await _statuses(operator, rollout) == [DeviceStatus.UPDATED], "one failure is tolerated"
+    assert ", and its checks from outside are not through" in await _explained(operator, device)
     await _round(operator, outside)
     assert len(place.asked) == 1, "the interval is not over"
     clock.advance(seconds=10)
@@ -141,6 +142,11 @@ async def test_a_page_that_fails_too_often_makes_the_device_unhealthy_whatever_i
     assert await _statuses(operator, rollout) == [DeviceStatus.UNHEALTHY]
 
 
+async def _explained(operator: Context, device: DeviceId) -> str:
+    [service] = (await explanations.of_device(operator, device)).services
+    return " ".join(service.sentences)
+
+
 async def _says_it_runs(operator: Context, device: DeviceId) -> None:
     known = await devices.by_id(operator, device)
     assert known is not None
@@ -152,13 +158,14 @@ async def test_a_device_of_which_nobody_can_tell_pauses_the_rollout_until_an_ope
     operator: Context, place: Place, outside: Outside, clock: MovableClock
 ) -> None:
     rollout = await a_checked_rollout(operator, 1, _http(place, consecutive_error_limit=1, interval_seconds=10))
-    await _at(operator, rollout, "10.0.0.9")  # not a range that the server may reach
+    [device] = await _at(operator, rollout, "10.0.0.9")  # not a range that the server may reach
     for _ in range(2):
         await _round(operator, outside)
         clock.advance(seconds=10)
 
     now = await read(operator.db, rollout)
     assert (now.status, now.reason) == (Status.PAUSED, "checks could not tell how 1 device did")
+    assert ", and its checks from outside could not tell how well" in await _explained(operator, device)
     assert place.asked == []
     await rollouts.request(operator, rollout, Request.RESUME)
     await reconcile(operator.db)
