@@ -219,7 +219,7 @@ def _await_turn(rollout: Rollout, now: datetime) -> Wait | None:
 
 def _complete(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     # A fleet that is silent to the last device has proved nothing; it holds nobody up either, for nobody is left.
-    if progress.total.outcomes == 0 and progress.silent > 0:
+    if progress.total.outcomes + progress.total.accepted == 0 and progress.silent > 0:
         why = f"everybody was offered it, and none of {progress.silent} silent devices has polled"
         if wait := _await_window(rollout, now):
             return replace(wait, sentence=f"{why}; {wait.sentence}")

@@ -40,6 +40,8 @@ class Offer:
     is_exposed: bool
     is_under_way: bool
     """The rollout is on its way, or paused on it; an ended one tries nobody again."""
+    is_kept: bool
+    """The same, or it completed."""
     plan: Plan
     retries: int
     """How often it was tried again already."""
@@ -65,5 +67,5 @@ class Offer:
 
     @property
     def returns_alone(self) -> bool:
-        """A device that failed goes back whatever the others do."""
-        return self.is_under_way and self.plan.only_failed_return
+        """A device that failed goes back whatever the others do, also one that came to the image after its rollout completed."""
+        return self.is_kept and self.plan.only_failed_return

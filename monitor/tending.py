@@ -17,9 +17,7 @@ async def tend(conn: Connection, rollout: Rollout, now: datetime) -> Progress:
     plan = rollout.plan
     if Outcome.TIMED_OUT in plan.retries.limits or plan.only_failed_return:
         await _tell(conn, rollout, EventType.DEVICE_WITHDRAWN, await turns.time_out(conn, rollout, now), now)
-    if plan.retries.limits or plan.pace.is_capped:
-        return await wake(conn, rollout, now)
-    return await progress.count(conn, rollout, now)
+    return await wake(conn, rollout, now)
 
 
 async def wake(conn: Connection, rollout: Rollout, now: datetime) -> Progress:

@@ -14,6 +14,7 @@ from domain.policies import Policy, Scope
 from domain.requests import Request, ask
 from domain.rollouts import Rollout
 from domain.statuses import Status
+from domain.times import shown
 from domain.versions import is_older
 from resolvers import moves
 from resolvers.context import Context
@@ -60,7 +61,9 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Se
         scope = rules.scope_by_hand(policy, await policies.enabled(conn), first)
         now = await ctx.db.now(conn)
         release, *_ = [await _allowed(conn, scope, one, now) for one in together]
-        if why := already_under_way(await rollouts.active(conn, policy_id, [one.repository for one in together]), together):
+        if why := over(policy, now) or already_under_way(
+            await rollouts.active(conn, policy_id, [one.repository for one in together]), together
+        ):
             raise Conflict(why)
         for one in together:
             await _supersede(ctx, conn, policy_id, one)
@@ -89,10 +92,16 @@ async def _allowed(conn: Connection, scope: Scope, image: Image, now: datetime) 
     return release
 
 
+def over(policy: Policy, now: datetime) -> str | None:
+    """Why a policy offers nobody new anything any more; None if it does."""
+    not_after = policy.settings.schedule.not_after
+    return f"the time of policy {policy.id} was over at {shown(not_after)}" if not_after and not_after <= now else None
+
+
 def already_under_way(active: Sequence[Rollout], images: Sequence[Image]) -> str | None:
     """Why creating a rollout of these images would only begin again what is under way; None if it would not."""
     same = [rollout.id for rollout in active if set(rollout.images) == set(images)]
-    return f"rollout {same[0]} brings it already; to begin again, cancel that one first" if same else None
+    return f"rollout {same[0]} brings it already: retry it, promote it or roll it back instead" if same else None
 
 
 def mismatch(policy: Policy, image: Image) -> str | None:
@@ -120,7 +129,7 @@ async def _alone(conn: Connection, images: Sequence[Image]) -> None:
 
 
 async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> Decision:
-    belongs_to, why_not = await _refusal(conn, scope, push.image)
+    belongs_to, why_not = await _refusal(conn, scope, push.image, await ctx.db.now(conn))
     started = await _start(ctx, conn, scope, push.image) if why_not is None else None
     rollout_id = started.id if started else belongs_to
     decision = Decision(str(push.image), scope.policy.id, rollout_id, started is not None, why_not or f"started rollout {rollout_id}")
@@ -133,8 +142,10 @@ async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> D
     return decision
 
 
-async def _refusal(conn: Connection, scope: Scope, image: Image) -> tuple[RolloutId | None, str | None]:
+async def _refusal(conn: Connection, scope: Scope, image: Image, now: datetime) -> tuple[RolloutId | None, str | None]:
     """Why this push starts nothing, with the rollout it belongs to; (None, None) when it should start one."""
+    if why := over(scope.policy, now):
+        return None, why
     in_use = await _base_images(conn, scope, image)
     if not in_use:
         return None, f"no device that this policy governs runs {image.name}"

@@ -1,6 +1,7 @@
 """What operators do with policies."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from domain.actors import Permission
 from domain.errors import NotFound
@@ -33,9 +34,9 @@ async def delete(ctx: Context, policy_id: PolicyId) -> Policy:
     """Take a policy away; its rollouts go on, and stay in the history."""
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
-        policy = _found(await policies.locked(conn, policy_id), policy_id)
-        await policies.delete(conn, policy_id, await ctx.db.now(conn))
-        return policy
+        policy, now = _found(await policies.locked(conn, policy_id), policy_id), await ctx.db.now(conn)
+        await policies.delete(conn, policy_id, now)
+        return replace(policy, deleted_at=now)
 
 
 async def unblock(ctx: Context, policy_id: PolicyId, image: str) -> bool:

@@ -15,7 +15,7 @@ from domain.policies import Policy
 from domain.previews import Forecast, Group, LeftOut, Opening, Preview, Proposal, Sample
 from domain.windows import next_opening, zone_named
 from resolvers.context import Context
-from resolvers.images import already_under_way, mismatch, together_with, why_not_by_hand
+from resolvers.images import already_under_way, mismatch, over, together_with, why_not_by_hand
 from storage import policies, previews, rollouts
 from storage.connection import Connection
 
@@ -55,7 +55,7 @@ async def _preview(conn: Connection, proposal: Proposal, sample: int) -> Preview
 
 async def _refusal(conn: Connection, proposal: Proposal) -> str | None:
     """Why one of the images would be refused; None if none would be."""
-    if why := already_under_way(proposal.supersedes, proposal.images):
+    if why := over(proposal.scope.policy, proposal.at) or already_under_way(proposal.supersedes, proposal.images):
         return why
     for image in proposal.images:
         if why := mismatch(proposal.scope.policy, image) or await why_not_by_hand(conn, proposal.scope, image):

@@ -53,8 +53,8 @@ async def request(
     async with ctx.db.transaction() as conn:
         rollout, now = _found(await rollouts.locked(conn, rollout_id), rollout_id), await ctx.db.now(conn)
         move = ask(rollout, what, now, reason, actor=ctx.actor.name, decided_on=decided_on, batch=batch)
-        if what is Request.ROLL_BACK and rollout.status is Status.COMPLETED and (by := await rollouts.follower(conn, rollout)):
-            raise Conflict(f"rollout {by} has followed it on its devices: roll that back, or create one with the image to return to")
+        if what is Request.ROLL_BACK:
+            await _check_not_followed(conn, rollout)
         await moves.save(conn, move, ctx.actor)
         if what is Request.RETRY:
             await turns.try_again(conn, rollout, now)
@@ -74,12 +74,17 @@ async def replan(ctx: Context, rollout_id: RolloutId) -> Rollout:
 
 
 async def roll_back_batch(ctx: Context, rollout_id: RolloutId, batch: int) -> Rollout:
-    """Take the image back from one batch, counted from 1; the others keep it, and the rollout goes on."""
+    """Take the image back from one batch, counted from 1; the others keep it, and the rollout goes on.
+
+    Raises Conflict where nobody in it has the image any more.
+    """
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
         rollout = _found(await rollouts.locked(conn, rollout_id), rollout_id)
         first, end = ranks_of(rollout, batch - 1)
-        await _withdraw(ctx, conn, rollout, first, end)
+        await _check_not_followed(conn, rollout)
+        if not await _withdraw(ctx, conn, rollout, first, end):
+            raise Conflict(f"nobody in batch {batch} is offered the image of rollout {rollout_id} any more")
     return rollout
 
 
@@ -92,6 +97,13 @@ async def roll_back_device(ctx: Context, rollout_id: RolloutId, uuid: str) -> Ro
         if device is None or not await _withdraw(ctx, conn, rollout, 0, rollout.frontier, device.id):
             raise Conflict(f"device {uuid} is not offered the image of rollout {rollout_id}")
     return rollout
+
+
+async def _check_not_followed(conn: Connection, rollout: Rollout) -> None:
+    if rollout.status is Status.COMPLETED and (by := await rollouts.follower(conn, rollout)):
+        raise Conflict(
+            f"rollout {by} has followed it on its devices, and made its image their own: create one with the image that they should run"
+        )
 
 
 async def _withdraw(ctx: Context, conn: Connection, rollout: Rollout, first: int, end: int, only: DeviceId | None = None) -> int:

@@ -35,8 +35,8 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
 
     Seen by no device: except that one which slept through a completed rollout for as long as that could be taken back has
     its image from then on at any time. What stays: a completed rollout until then, save for the devices that another rollout,
-    `before` which this is done, is for; and an image that a device shows although it has not proved itself on it, since the
-    rollout was superseded or cancelled.
+    `before` which this is done, is for; its devices that failed, or were passed over, where they share a label with others; and an
+    image that a device shows although it has not proved itself on it, since the rollout was superseded or cancelled.
     """
     fleets = (list(before.repositories), before.fleet, list(before.except_fleets)) if before else ()
     folded: int = await conn.fetchval(
@@ -52,6 +52,8 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
                                    and not is_offered(m, r) and not is_taken_back(m, r) as comes_to_have_it) as late
              where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
                and {_BEFORE if before else _IN_TIME}
+               -- One that failed, and who waits for that to be mended.
+               and not (r.status = 'completed' and m.lane is not null and (m.deferred_at is not null or is_stuck(m, r, $2)))
                and (late.comes_to_have_it or is_taken_back(m, r)
                     or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1

@@ -63,6 +63,7 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
         """
         select r.id, r.revision, r.plan, is_offered(m, r) as is_exposed,
                r.status in ('in_progress', 'paused') as is_under_way,
+               r.status in ('in_progress', 'paused', 'completed') as is_kept,
                m.outcome, m.reason, m.retries, coalesce(m.checked = 'failed', false) as has_failed_check,
                m.returned_at is not null as is_back,
                (select array_agg(array[s.app, s.service, s.image, coalesce(part.image, r.image)])
@@ -86,14 +87,22 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
 async def report(
     conn: Connection, rollout: RolloutId, device: DeviceId, outcome: Outcome | None, reason: str | None, now: datetime
 ) -> None:
-    """What the device has shown of the image; whoever shows anything has taken it."""
+    """What the device has shown of the image; whoever shows anything has taken it.
+
+    Once it shows nothing conclusive any more its deadline begins anew if it had run for the soak time or a deadline, and runs on
+    from when it took the image if not: else one that fails or restarts every other minute would be waited for for ever.
+    """
     await conn.execute(
         """
-        update members
+        update members m
            set outcome = $3, reason = $4, taken_at = coalesce(taken_at, $5),
-               outcome_at = case when outcome is distinct from $3 then $5 else outcome_at end,
+               outcome_at = case when outcome is not distinct from $3 then outcome_at
+                                 when $3::text is not null then $5
+                                 when outcome = 'running' and r.health_check_enabled
+                                      and outcome_at + least(r.soaks[batch_of(m, r) + 1], r.deadline) <= $5 then $5::timestamptz end,
                checked = case when outcome is distinct from $3 then null else checked end
-         where rollout_id = $1 and device_id = $2
+          from rollouts r
+         where r.id = $1 and m.rollout_id = $1 and m.device_id = $2
         """,
         rollout, device, outcome, reason, now,
     )  # fmt: skip
@@ -205,6 +214,7 @@ def _offer(row: Row) -> Offer:
         wanted={(app, service): Image.parse(image) for app, service, _, image in services},
         is_exposed=row["is_exposed"],
         is_under_way=row["is_under_way"],
+        is_kept=row["is_kept"],
         plan=plans.from_document(row["plan"]),
         retries=row["retries"],
         outcome=row["outcome"] and Outcome(row["outcome"]),

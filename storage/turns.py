@@ -56,7 +56,7 @@ async def time_out(conn: Connection, rollout: Rollout, now: datetime) -> list[st
 
 
 async def try_again(conn: Connection, rollout: Rollout, now: datetime) -> None:
-    """Have all that failed tried again: at once, or where only so many may be on their way as soon as there is room."""
+    """Take the image back from all that failed; they are offered it again once they have seen that, and there is room."""
     await conn.execute(
         """
         update members m
@@ -67,8 +67,6 @@ async def try_again(conn: Connection, rollout: Rollout, now: datetime) -> None:
         """,
         rollout.id, now,
     )  # fmt: skip
-    if not rollout.plan.pace.is_capped:
-        await admit(conn, rollout, 0, now)
 
 
 async def defer_silent(conn: Connection, rollout: Rollout, silence: Silence, now: datetime) -> None:
@@ -106,16 +104,19 @@ async def defer_beside_stuck(conn: Connection, rollout: Rollout, now: datetime) 
 
 
 async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetime) -> list[str]:
-    """Offer the image again to those whose time for another try has come, and to those that were passed over and are awake.
+    """Offer the image again to those whose time for another try has come, and to those that were passed over, are awake and not too late.
 
-    As far as there is room: who waits to be tried again holds a place already, also one that is not there. Returns their uuids.
+    As far as there is room: who waits to be tried again holds a place already, also one that is not there. It has polled since the
+    image was taken back from it, or had the time to: what is taken and given again between two polls looks the same to it, and
+    nothing would be tried. Returns their uuids.
     """
     cap = rollout.plan.pace.per_label
     rows = await conn.fetch(
         """
         with due as (
-            select m.* from members m join rollouts r on r.id = m.rollout_id
+            select m.* from members m join rollouts r on r.id = m.rollout_id join devices d on d.id = m.device_id
              where m.rollout_id = $1 and m.part = 0 and m.live and m.retry_at <= $2
+               and (d.last_seen_at > m.withdrawn_at or m.withdrawn_at + $7::interval <= $2)
                and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
         ), waiting as (
             select device_id, lane, rank, retry_at from due
@@ -123,7 +124,8 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
             select m.device_id, m.lane, m.rank, null
               from members m join rollouts r on r.id = m.rollout_id join devices d on d.id = m.device_id
              where m.rollout_id = $1 and m.part = 0 and m.live and m.rank < r.frontier and m.withdrawn_at is null
-               and m.deferred_at is not null and m.deferred_at < d.last_seen_at -- the first for the planner, who knows how few they are
+               and m.deferred_at is not null -- for the planner, who knows how few they are
+               and m.deferred_at < d.last_seen_at and coalesce($2 < $6, true)
                and (m.zone is null or is_let_in(m.rank, m.zone, r.zones))
         ), busy as (
             select m.lane, count(*) as devices from members m join rollouts r on r.id = m.rollout_id
@@ -146,6 +148,7 @@ async def admit(conn: Connection, rollout: Rollout, in_flight: int, now: datetim
          where m.rollout_id = $1 and m.device_id = admitted.device_id and d.id = m.device_id
         returning d.uuid
         """,
-        rollout.id, now, in_flight, rollout.plan.pace.in_flight, cap and cap.devices,
+        rollout.id, now, in_flight, rollout.plan.pace.in_flight, cap and cap.devices, rollout.plan.schedule.not_after,
+        rollout.plan.pickup,
     )  # fmt: skip
     return sorted({str(row["uuid"]) for row in rows})

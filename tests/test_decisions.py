@@ -493,6 +493,8 @@ def test_a_fleet_that_is_silent_to_the_last_device_proves_nothing() -> None:
     assert decide(_settled(3), Progress(withdrawn=10), NOON).__class__ is Move
     one = Progress(silent=9, total=Tally(1))
     assert decide(_settled(3), one, NOON).__class__ is Move
+    accepted = Progress(silent=9, total=Tally(0, {}, accepted=1))
+    assert decide(_settled(3), accepted, NOON).__class__ is Move, "an operator went on in spite of what it showed"
 
 
 def test_silent_devices_whose_windows_are_all_closed_wait_for_one_to_open() -> None:

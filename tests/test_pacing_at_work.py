@@ -321,6 +321,69 @@ async def test_one_of_a_pair_that_never_reports_its_return_holds_the_other_and_n
     assert await field.polls(partner) == "nginx:1.0.0"
 
 
+async def _passed_over(field: Field, **settings: Any) -> tuple[RolloutId, DeviceId, DeviceId]:
+    """A rollout that has done what it could, the one of a pair that failed, and the other."""
+    [(left, right)] = await _pairs(field, 1)
+    rollout = await _rollout(field, pace=PAIRS, **settings)
+    [broken] = await field.offered(rollout)
+    await field.fails(broken)
+    await field.later(seconds=1)
+    return rollout, broken, right if broken == left else left
+
+
+async def test_a_rollout_does_not_wait_for_who_was_passed_over_beside_a_failure_that_was_accepted(field: Field) -> None:
+    rollout, _, partner = await _passed_over(field, auto_rollback_enabled=False, max_failure_rate=0)
+    assert (await field.read(rollout)).status is Status.PAUSED
+    await rollouts.request(field.operator, rollout, Request.RESUME)
+    await field.later(seconds=1)
+
+    assert (await field.read(rollout)).status is Status.COMPLETED
+    assert await field.polls(partner) == "nginx:1.0.0"
+
+
+async def test_who_was_passed_over_is_not_given_the_image_by_the_passing_of_time(field: Field) -> None:
+    rollout, broken, partner = await _passed_over(field)
+    await field.later(days=31)
+    assert await field.polls(partner) == "nginx:1.0.0"
+    await field.obey([broken])
+    for _ in range(2):
+        await field.later(minutes=1)
+        told = await field.polls(partner)
+
+    assert told == "nginx:2.0.0"
+    assert (await field.read(rollout)).status is Status.COMPLETED
+
+
+async def test_who_was_passed_over_is_not_offered_the_image_once_the_time_of_the_rollout_is_over(field: Field) -> None:
+    over = await _in(field, hours=1)
+    rollout, broken, partner = await _passed_over(field, schedule={"not_after": over}, watch_minutes=300)
+    await field.later(hours=2)
+    await field.obey([broken])
+    for _ in range(2):
+        await field.later(minutes=1)
+        assert await field.polls(partner) == "nginx:1.0.0"
+    assert (await field.read(rollout)).status is Status.IN_PROGRESS
+
+
+async def _in(field: Field, **by: float) -> datetime:
+    async with field.operator.db.reading() as conn:
+        return await field.operator.db.now(conn) + timedelta(**by)
+
+
+async def test_who_gets_its_turn_after_the_end_and_fails_returns_alone_where_failed_ones_do(field: Field) -> None:
+    rollout, broken, partner = await _passed_over(field, rollback_mode="failed_devices", deadline_minutes=30)
+    await field.later(minutes=31)
+    assert (await field.read(rollout)).status is Status.COMPLETED
+    await field.obey([broken])
+    for _ in range(2):
+        await field.later(minutes=1)
+        told = await field.polls(partner)
+    assert told == "nginx:2.0.0"
+    await field.fails(partner)
+
+    assert await field.polls(partner) == "nginx:1.0.0"
+
+
 async def test_of_a_site_with_a_cap_of_two_one_failure_leaves_room_for_one_at_a_time(field: Field) -> None:
     await field.devices(4, site="mill")
     rollout = await _rollout(field, pace={"max_in_flight_per_label": {"label": "site", "devices": 2}})

@@ -281,6 +281,7 @@ async def test_a_device_that_is_to_be_tried_again_is_no_failure_yet_and_the_batc
     await field.fails(device)
     await field.later(minutes=4)
     assert (await field.read(rollout)).status is Status.IN_PROGRESS
+    assert await field.polls(device) == "nginx:1.0.0"
     await field.later(minutes=2)
     await field.obey([device])
     await reconcile(field.operator.db)
@@ -306,6 +307,8 @@ async def test_tries_are_counted_by_kind_of_failure(field: Field) -> None:
     await field.polls(device)
     await field.says(device, "nginx:2.0.0", health="unhealthy")
     await field.later(minutes=6)
+    await field.polls(device)
+    await field.later(seconds=1)
     assert await field.statuses(rollout) == [DeviceStatus.SCHEDULED]
     await field.fails(device, error="UpdateRefused")
     await reconcile(field.operator.db)
@@ -336,11 +339,52 @@ async def test_an_operator_may_have_all_that_failed_tried_again(field: Field) ->
     assert (await field.read(rollout)).status is Status.PAUSED
     await rollouts.request(field.operator, rollout, Request.RETRY)
     await rollouts.request(field.operator, rollout, Request.RESUME)
+    await field.later(seconds=31)
+    assert await field.polls(bad) == "nginx:1.0.0", "an offer that is renewed between two polls is not seen"
+    await field.later(seconds=1)
     await field.obey([bad])
     await reconcile(field.operator.db)
 
     assert (await field.read(rollout)).status is Status.COMPLETED
     assert await field.statuses(rollout) == [DeviceStatus.UPDATED] * 4
+
+
+async def test_who_is_tried_again_and_does_not_poll_is_offered_the_image_again_all_the_same(field: Field) -> None:
+    device, rollout = await _one(field, retries={"failed": 1, "backoff_minutes": 5}, pickup_minutes=20)
+    await field.fails(device)
+    await field.later(minutes=19)
+    assert await field.statuses(rollout) == [DeviceStatus.RETRYING]
+    await field.later(minutes=1)
+
+    assert await field.statuses(rollout) == [DeviceStatus.SCHEDULED]
+
+
+async def test_a_device_that_fails_every_other_time_it_speaks_has_until_its_deadline(field: Field) -> None:
+    """As in an outage of the registry: it cannot pull, tries again, and says nothing conclusive meanwhile."""
+    device, rollout = await _one(field, deadline_minutes=10, min_outcomes=100, max_failure_rate=1)
+    await field.polls(device)
+    for _ in range(20):
+        await field.says(device, "nginx:2.0.0", "exited")
+        await field.says(device, "nginx:2.0.0", "downloading")
+        await field.later(minutes=0.49)
+    assert await field.statuses(rollout) == [DeviceStatus.UPDATING]
+    await field.later(minutes=0.5)
+
+    assert await field.statuses(rollout) == [DeviceStatus.TIMED_OUT]
+    assert (await field.read(rollout)).status is Status.COMPLETED
+
+
+async def test_a_device_that_restarts_again_and_again_has_until_its_deadline(field: Field) -> None:
+    device, rollout = await _one(field, deadline_minutes=10, soak_minutes=5, health_check_enabled=True, max_failure_rate=1)
+    await field.polls(device)
+    for _ in range(9):
+        await field.says(device, "nginx:2.0.0", "running")
+        await field.later(minutes=1)
+        await field.says(device, "nginx:2.0.0", "restarting")
+    assert await field.statuses(rollout) == [DeviceStatus.UPDATING]
+    await field.later(minutes=1)
+
+    assert await field.statuses(rollout) == [DeviceStatus.TIMED_OUT]
 
 
 # Timers

@@ -200,6 +200,8 @@ async def test_one_batch_is_taken_back_and_the_others_keep_the_image(field: Fiel
     assert await _told(field, everybody) == [NEW, NEW, OLD, OLD, NEW, NEW]
     assert (await field.read(rollout)).status is Status.COMPLETED
     assert (await field.statuses(rollout))[2:4] == [DeviceStatus.ROLLING_BACK] * 2
+    with pytest.raises(Conflict, match=f"nobody in batch 2 is offered the image of rollout {rollout} any more"):
+        await rollouts.roll_back_batch(field.operator, rollout, 2)
     await field.obey(everybody)
     assert (await field.statuses(rollout))[2:4] == [DeviceStatus.ROLLED_BACK] * 2
 
@@ -292,4 +294,6 @@ async def test_what_another_rollout_has_followed_is_taken_back_by_taking_that_on
 
     with pytest.raises(Conflict, match=f"rollout {second} has followed it on its devices"):
         await rollouts.request(field.operator, first, Request.ROLL_BACK)
+    with pytest.raises(Conflict, match=f"rollout {second} has followed it on its devices"):
+        await rollouts.roll_back_batch(field.operator, first, 1)
     assert (await rollouts.request(field.operator, second, Request.ROLL_BACK)).status is Status.ROLLING_BACK

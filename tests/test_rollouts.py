@@ -1,5 +1,7 @@
 """Rollouts on a real database: who is offered what, when, and what becomes of it."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.errors import Conflict, IllegalMove
@@ -9,6 +11,7 @@ from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.images import Image, Push
 from domain.requests import Request
 from domain.statuses import DeviceStatus, Status
+from domain.times import shown
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import aside, devices, events, images, policies, previews, rollouts
@@ -571,12 +574,26 @@ async def test_a_rollout_whose_devices_are_all_elsewhere_says_where(operator: Co
     assert (await read(operator.db, older.id)).status is Status.IN_PROGRESS
 
 
+async def test_under_a_policy_whose_time_is_over_nothing_begins(operator: Context, clock: MovableClock) -> None:
+    await crowd(operator.db, 2)
+    async with operator.db.reading() as conn:
+        not_after = await operator.db.now(conn) + timedelta(hours=1)
+    policy = await a_policy(operator, schedule={"not_after": not_after})
+    clock.advance(hours=2)
+    over = f"the time of policy {policy.id} was over at {shown(not_after)}"
+    [decision] = await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))
+    assert (decision.started, decision.decision) == (False, over)
+    assert (await previews.preview(operator, policy.id, "nginx:2.0.0", [], 0)).refusal == over
+    with pytest.raises(Conflict, match=over):
+        await images.create_rollout(operator, policy.id, "nginx:2.0.0")
+
+
 async def test_creating_what_is_under_way_does_not_begin_it_again(operator: Context) -> None:
     rollout = await a_rollout(operator, 3, update_strategy="manual")
-    with pytest.raises(Conflict, match=f"rollout {rollout.id} brings it already; to begin again, cancel that one first"):
+    with pytest.raises(Conflict, match=f"rollout {rollout.id} brings it already: retry it, promote it or roll it back instead"):
         await images.create_rollout(operator, rollout.policy_id, "nginx:2.0.0")
     told = await previews.preview(operator, rollout.policy_id, "nginx:2.0.0", [], 0)
-    assert told.refusal == f"rollout {rollout.id} brings it already; to begin again, cancel that one first"
+    assert told.refusal == f"rollout {rollout.id} brings it already: retry it, promote it or roll it back instead"
     await rollouts.request(operator, rollout.id, Request.CANCEL)
 
     assert (await images.create_rollout(operator, rollout.policy_id, "nginx:2.0.0")).id > rollout.id
