@@ -52,8 +52,8 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
                                    and not is_offered(m, r) and not is_taken_back(m, r) as comes_to_have_it) as late
              where m.live and r.status in ('completed', 'rolled_back', 'cancelled', 'superseded')
                and {_BEFORE if before else _IN_TIME}
-               -- One that failed, and who waits for that to be mended.
-               and not (r.status = 'completed' and m.lane is not null and (m.deferred_at is not null or is_stuck(m, r, $2)))
+               -- One that failed, which the next ranking has to know of, and who waits for that to be mended.
+               and not (m.lane is not null and (is_stuck(m, r, $2) or r.status = 'completed' and m.deferred_at is not null))
                and (late.comes_to_have_it or is_taken_back(m, r)
                     or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1
@@ -72,7 +72,7 @@ async def fold_chosen(conn: Connection, now: datetime) -> None:
         f"""
         with closing as materialized (
             select m.device_id, m.part, m.repository, m.rollout_id, coalesce(m.image, r.image) as image, rises(m, r) as steps,
-                   is_proven(m, r, $1) as proven,
+                   is_proven(m, r, $1) as proven, may_be_down(m, r, $1) as was_down,
                    case when is_offered(m, r) then coalesce(m.image, r.image) when not is_back_at_base(m, r) then m.from_image end as shown
               from chosen
               join members m on m.device_id = chosen.device_id and m.repository = chosen.repository and m.live
@@ -80,9 +80,10 @@ async def fold_chosen(conn: Connection, now: datetime) -> None:
              order by m.rollout_id, m.device_id
                for update of m
         ), {_FOLD}
-        update chosen set from_image = closing.shown
+        update chosen set from_image = case when not closing.proven then closing.shown end, was_down = closing.was_down
           from closing
-         where closing.device_id = chosen.device_id and closing.repository = chosen.repository and not closing.proven
+         where closing.device_id = chosen.device_id and closing.repository = chosen.repository
+           and (closing.was_down or not closing.proven)
         """,  # noqa: S608 – text of our own
         now,
     )

@@ -34,7 +34,8 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
     Left out: devices that already should run the image, run a `newer` one, belong to another fleet, were set aside, or are in
     another active rollout of the same image. What older rollouts gave the others becomes part of their base target, or, while
     unproven, their `from_image`. Order: canaries; devices that were seen recently before silent ones; where only so many of a
-    label's value may be on their way, first so many of each, then the next; then by a hash salted with the rollout.
+    label's value may be on their way, first so many of each, then the next, those before all that an older rollout may have left
+    not working; then by a hash salted with the rollout.
     """
     plan = rollout.plan
     await _choose(conn, rollout, newer, now, only)
@@ -45,6 +46,7 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
         """
         with candidates as (
             select d.id, chosen.from_image, canary.stage, d.labels ->> $6 as lane, chosen.zone,
+                   coalesce(chosen.was_down, false) as was_down,
                    -- Being seen is written down every half minute only, whatever the plan's patience.
                    coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '1 minute'), false) as is_awake,
                    hashint8extended(d.id, $1) as salted
@@ -52,9 +54,9 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
               join devices d on d.id = chosen.device_id and chosen.part = 0
               left join unnest($8::uuid[], $9::integer[]) as canary (uuid, stage) on canary.uuid = d.uuid
         ), paired as (
-            select *, case when lane is null then 0
-                           else (row_number() over (partition by lane order by stage, is_awake desc, salted, id) - 1) / $7 end as turn
+            select *, case when lane is null then 0 else (row_number() over in_lane - 1) / $7 end as turn
               from candidates
+            window in_lane as (partition by lane order by stage, was_down desc, is_awake desc, salted, id)
         ), ranked as (
             select *, $2 + row_number() over (order by stage, is_awake desc, turn, salted, id) - 1 as rank from paired
         ), inserted as (
@@ -95,7 +97,8 @@ async def left_out(conn: Connection, rollout: Rollout, newer: Sequence[Image], n
 async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
     await conn.execute(
         """
-        create temporary table chosen (device_id bigint, part smallint, repository text, image text, from_image text, zone text,
+        create temporary table chosen (device_id bigint, part smallint, repository text, image text,
+                                       from_image text, zone text, was_down boolean,
                                        primary key (device_id, part)) on commit drop
         """
     )

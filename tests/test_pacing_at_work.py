@@ -384,6 +384,26 @@ async def test_who_gets_its_turn_after_the_end_and_fails_returns_alone_where_fai
     assert await field.polls(partner) == "nginx:1.0.0"
 
 
+@pytest.mark.parametrize("has_failed", [True, False])
+async def test_the_next_release_begins_with_the_one_of_a_pair_that_may_be_down(field: Field, has_failed: bool) -> None:
+    pairs = await _pairs(field, 6)
+    await a_policy(field.operator, update_strategy="auto", max_failure_rate=1, pace=PAIRS)
+    older = await push(field.operator, "nginx:2.0.0")
+    await reconcile(field.operator.db)
+    broken = await field.offered(older)
+    for device in broken:
+        await (field.fails(device) if has_failed else field.polls(device))
+    await field.later(seconds=1)
+    assert ((await field.read(older)).status is Status.COMPLETED) == has_failed, "or it is superseded in the middle"
+    newer = await push(field.operator, "nginx:3.0.0")
+    await field.later(seconds=1)
+    assert sorted(await field.offered(newer)) == sorted(broken)
+    await field.obey(broken)
+    await field.later(seconds=1)
+
+    assert sorted(await field.offered(newer)) == sorted(device for pair in pairs for device in pair)
+
+
 async def test_of_a_site_with_a_cap_of_two_one_failure_leaves_room_for_one_at_a_time(field: Field) -> None:
     await field.devices(4, site="mill")
     rollout = await _rollout(field, pace={"max_in_flight_per_label": {"label": "site", "devices": 2}})
