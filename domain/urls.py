@@ -118,7 +118,7 @@ def _pieces(template: str) -> list[str]:
     first, *rest = _PLACEHOLDER.split(template)
     for name in rest[::2]:
         if name not in Subject.__slots__:
-            raise ValueError(f"the placeholder {{{name}}} is unknown; there are {{uuid}}, {{name}}, {{fleet}} and {{address}}")
+            raise ValueError(f"the placeholder “{{{name}}}” is unknown; there are {{uuid}}, {{name}}, {{fleet}} and {{address}}")
     return [first, *rest[1::2]]
 
 

@@ -23,11 +23,12 @@ async def database_clock(conn: Connection) -> datetime:
 class Database:
     """PostgreSQL, as the rest of Rollwave sees it. `now` is replaced only by tests that move the clock."""
 
-    errors = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    errors = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
     """What the database itself may raise, for those who would rather try again than know why."""
     unavailable = (
         asyncpg.PostgresConnectionError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # the connection went away in the middle of an answer
         asyncpg.CannotConnectNowError,
         asyncpg.AdminShutdownError,
         asyncpg.CrashShutdownError,
