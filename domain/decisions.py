@@ -53,10 +53,10 @@ def _start(rollout: Rollout, now: datetime) -> Move | Wait:
         return over
     if (missing := plan.approvals - len(rollout.approved_by)) > 0:
         return _await_approval(rollout, missing, now)
-    if not plan.starts_by_itself:
-        return Wait(On.OPERATOR, "it waits for an operator to start it")
     if plan.schedule.not_before and now < plan.schedule.not_before:
         return Wait(On.TIME, "it must not start before its time", plan.schedule.not_before)
+    if not plan.starts_by_itself:
+        return Wait(On.OPERATOR, "it waits for an operator to start it")
     return move(rollout, EventType.ROLLOUT_STARTED, now, status=Status.IN_PROGRESS)
 
 

@@ -157,7 +157,12 @@ def test_approvals_that_come_too_late_are_not_waited_for() -> None:
 
 
 def test_a_manual_rollout_waits_for_an_operator() -> None:
-    rollout = _new(update_strategy="manual", schedule={"not_before": NOON + MINUTE})
+    assert decide(_new(update_strategy="manual"), NOBODY, NOON) == Wait(On.OPERATOR, "it waits for an operator to start it")
+
+
+def test_no_operator_is_waited_for_who_would_be_refused() -> None:
+    rollout = _new(update_strategy="manual", schedule={"not_before": NOON})
+    assert decide(rollout, NOBODY, NOON - INSTANT) == Wait(On.TIME, "it must not start before its time", NOON)
     assert decide(rollout, NOBODY, NOON) == Wait(On.OPERATOR, "it waits for an operator to start it")
 
 
