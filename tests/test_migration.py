@@ -167,7 +167,8 @@ async def test_what_had_completed_can_be_taken_back_and_is_folded_after_a_month(
         assert await _told_now(old) == told
         await rollouts.request(field.operator, DONE, Request.ROLL_BACK)
         assert all('"docker.io/library/redis:6"' in images for _, _, images, _ in (await _told_now(old)).values())
-        await field.later(hours=1)
+        clock.advance(hours=1)
+        await reconcile(db)
         back = await _told_now(old)
         assert (await field.read(DONE)).status is Status.ROLLED_BACK
         assert await tidy(db) == 10
