@@ -48,7 +48,7 @@ def decide(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
 def _start(rollout: Rollout, now: datetime) -> Move | Wait:
     plan = rollout.plan
     if rollout.size == 0:
-        return move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED, reason=rollout.reason)
+        return move(rollout, EventType.ROLLOUT_COMPLETED, now, status=Status.COMPLETED)
     if over := _too_late(rollout, now):
         return over
     if (missing := plan.approvals - len(rollout.approved_by)) > 0:

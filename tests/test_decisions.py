@@ -102,6 +102,7 @@ def test_once_ranked_it_knows_its_members_its_stages_and_its_time_zones() -> Non
         ranking, EventType.ROLLOUT_ENROLLED, status=Status.PENDING, size=8, canaries=(2, 0, 0), stages=(2, 4, 8),
         zones=(Zone("Asia/Tokyo", False, NOON, 0), Zone("Europe/Berlin", False, NOON, 0)),
     )  # fmt: skip
+    assert enrolled(ranking, 0, [0, 0, 0], [], NOON, "it is for no device: 3 pinned").result.reason == "it is for no device: 3 pinned"
 
 
 def test_devices_that_join_wait_at_the_end_of_the_queue_and_bring_their_time_zones() -> None:
@@ -498,8 +499,9 @@ def test_a_fleet_that_is_silent_to_the_last_device_proves_nothing() -> None:
     assert decide(_settled(3), Progress(withdrawn=10), NOON).__class__ is Move
     one = Progress(silent=9, total=Tally(1))
     assert decide(_settled(3), one, NOON).__class__ is Move
-    accepted = Progress(silent=9, total=Tally(0, {}, accepted=1))
-    assert decide(_settled(3), accepted, NOON).__class__ is Move, "an operator went on in spite of what it showed"
+    for running in (0, 1):
+        accepted = Progress(silent=9, total=Tally(running, {}, accepted=1))
+        assert decide(_settled(3), accepted, NOON).__class__ is Move, "an operator went on in spite of what it showed"
 
 
 def test_silent_devices_whose_windows_are_all_closed_wait_for_one_to_open() -> None:
