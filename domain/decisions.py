@@ -220,6 +220,9 @@ def _await_turn(rollout: Rollout, now: datetime) -> Wait | None:
 def _complete(rollout: Rollout, progress: Progress, now: datetime) -> Move | Wait:
     # A fleet that is silent to the last device has proved nothing; it holds nobody up either, for nobody is left.
     if progress.total.outcomes + progress.total.accepted == 0 and progress.silent > 0:
+        # Under a cap the silent lose the offer until there is room for them, and after its time there is none.
+        if rollout.plan.pace.is_capped and (late := _too_late(rollout, now)):
+            return late
         why = f"everybody was offered it, and none of {progress.silent} silent devices has polled"
         if wait := _await_window(rollout, now):
             return replace(wait, sentence=f"{why}; {wait.sentence}")

@@ -504,6 +504,17 @@ def test_a_fleet_that_is_silent_to_the_last_device_proves_nothing() -> None:
         assert decide(_settled(3), accepted, NOON).__class__ is Move, "an operator went on in spite of what it showed"
 
 
+def test_a_silent_fleet_under_a_cap_is_waited_for_until_its_time_is_over() -> None:
+    rollout = _settled(3, schedule={"not_after": NOON}, pace={"max_in_flight": 1})
+    assert decide(rollout, Progress(silent=10), NOON - INSTANT).__class__ is Wait
+    assert decide(rollout, Progress(silent=10), NOON) == _move(
+        rollout, EventType.ROLLOUT_CANCELLED, status=Status.CANCELLED, finished_at=NOON,
+        reason="its time was over: 10 of 10 devices had been offered the image",
+    )  # fmt: skip
+    still_offered = _settled(3, schedule={"not_after": NOON})
+    assert decide(still_offered, Progress(silent=10), NOON).__class__ is Wait
+
+
 def test_silent_devices_whose_windows_are_all_closed_wait_for_one_to_open() -> None:
     rollout = replace(_settled(3, schedule=AFTERNOON), zones=(_zone(LISBON, False, 10),))
     assert decide(rollout, Progress(silent=10), NOON) == Wait(
