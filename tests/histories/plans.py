@@ -65,12 +65,12 @@ FEATURES = {
     "health_check_enabled": st.just(False),
     "soak_minutes": MINUTES,
     "watch_minutes": MINUTES,
-    "pickup_minutes": st.sampled_from((0, 1, 5)),
+    "pickup_minutes": st.sampled_from((1, 5)),  # whoever has no time at all to poll never gets its turn under a cap
     "deadline_minutes": LONGER,
     "step_minutes": st.sampled_from((1, 5)),
     "auto_rollback_enabled": st.just(False),
     "rollback_mode": st.sampled_from(("failed_batch_first", "failed_devices")),
-    "max_failure_rate": st.sampled_from((0, 0.34, 1)),
+    "max_failure_rate": st.sampled_from((0, 0.34, 1, 1)),
     "min_outcomes": st.integers(1, 3),
     "max_rates": st.sampled_from(({"refused": 0}, {"timed_out": 0.3, "unhealthy": 0.5})),
     "stop_confidence": st.sampled_from((0.5, 0.95)),
@@ -86,8 +86,9 @@ LIKELY = (*FEATURES, "stages", "pace", "pace", "retries", "schedule", "schedule"
 
 
 def _plan(features: list[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """A plan with these features; automatic ones have no stages."""
-    return st.fixed_dictionaries({"update_strategy": st.just("staged")} | {name: FEATURES[name] for name in features}).map(
+    """A plan with these features; automatic ones have no stages. Many bear failures, or most histories would end with their first."""
+    always = {"update_strategy": st.just("staged"), "max_failure_rate": FEATURES["max_failure_rate"]}
+    return st.fixed_dictionaries(always | {name: FEATURES[name] for name in features}).map(
         lambda plan: plan | {"update_strategy": "staged"} if "stages" in plan and plan["update_strategy"] == "auto" else plan
     )
 
@@ -99,8 +100,19 @@ TOGETHER = (
     ("schedule", "pace", "pickup_minutes"),
     ("schedule", "pace", "retries", "soak_minutes"),
     ("schedule", "retries", "stages"),
-    ("pace", "rollback_mode", "max_failure_rate"),
+    ("pace", "rollback_mode"),
     ("pace", "retries", "pickup_minutes", "stages"),
 )
 """What meets in one place of the engine."""
-PLANS = st.one_of(st.lists(st.sampled_from(LIKELY), max_size=5, unique=True), st.sampled_from(TOGETHER).map(list)).flatmap(_plan)
+PAIRS = st.fixed_dictionaries(
+    {
+        "update_strategy": st.sampled_from(("staged", "auto")),
+        "max_failure_rate": FEATURES["max_failure_rate"],
+        "pace": st.sampled_from((1, 1, 2)).map(lambda most: {"max_in_flight_per_label": {"label": "rack", "devices": most}}),
+    },
+    optional={name: FEATURES[name] for name in ("pickup_minutes", "retries", "rollback_mode", "schedule", "soak_minutes")},
+)
+"""Devices that must not be down together: the rarest of what may go wrong, so it is asked for."""
+PLANS = st.one_of(
+    st.lists(st.sampled_from(LIKELY), max_size=5, unique=True).flatmap(_plan), st.sampled_from(TOGETHER).map(list).flatmap(_plan), PAIRS
+)
