@@ -62,8 +62,9 @@ ASKED = tuple(request for request in Request if request is not Request.SUPERSEDE
 SPANS = (1, 2, 15, 60, 61, 5 * 60, 16 * 60, 31 * 60, 3600, 5 * 3600, 24 * 3600, 31 * 24 * 3600)
 DEVICE, AGE = st.integers(0, 6), st.sampled_from((0, 0, 0, 1, 2))
 ROUNDS = 400
-PATIENCE = 60
-"""So many rounds in a row a rollout may wait for devices that all do as they are told."""
+PATIENCE = 150
+"""So many rounds in a row a rollout may wait for devices that all do as they are told: each is a minute longer, in all a week, since
+who is to be tried again may wait for its window."""
 
 
 def has_begun(machine: "Histories") -> bool:
@@ -547,7 +548,7 @@ class Histories(RuleBasedStateMachine):
                 self._help(number, wait)
                 stuck[number, self.world.rollouts[number].revision] += 1
                 assert stuck[number, self.world.rollouts[number].revision] < PATIENCE, f"rollout {number} hangs: {wait}"
-            self.house.clock.now = max(self.now + timedelta(seconds=1), self._next(list(waits.values())))
+            self.house.clock.now = max(self.now + timedelta(seconds=1), self._next(waits, stuck))
             self._world = None
         raise AssertionError(f"these never ended: {waits}")
 
@@ -581,12 +582,11 @@ class Histories(RuleBasedStateMachine):
             assert wanted in wait.sentence, f"“{wait.sentence}” does not say that it is {wanted} that it waits for"
             self.run(use.request(self.ops, number, wanted))
 
-    def _next(self, waits: list[Wait]) -> datetime:
-        """When time alone moves something; in a minute if devices are waited for."""
-        moments = [wait.until for wait in waits if wait.until]
-        if any(wait.on is On.DEVICES for wait in waits):
-            moments.append(self.now + MINUTE)
-        return min(moments, default=self.now)
+    def _next(self, waits: dict[RolloutId, Wait], stuck: Counter[tuple[RolloutId, int]]) -> datetime:
+        """When time alone moves something; in some minutes where devices are waited for."""
+        moments = [wait.until for wait in waits.values() if wait.until]
+        rounds = [stuck[number, self.world.rollouts[number].revision] for number, wait in waits.items() if wait.on is On.DEVICES]
+        return min(moments + [self.now + MINUTE * more for more in rounds], default=self.now)
 
 
 @pytest.fixture
