@@ -198,7 +198,7 @@ class PolicySettings(_Settings):
     health_check_enabled: bool = True
     soak_minutes: Minutes = 1
     watch_minutes: Minutes = 0
-    pickup_minutes: Minutes = 15
+    pickup_minutes: Annotated[Minutes, Field(gt=0)] = 15
     deadline_minutes: Annotated[Minutes, Field(gt=0)] = 30
     step_minutes: Annotated[Minutes, Field(gt=0)] | None = None
     auto_rollback_enabled: bool = True

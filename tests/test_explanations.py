@@ -89,6 +89,7 @@ async def test_a_device_that_is_offered_the_image_says_what_it_made_of_it(operat
     )
 
     clock.advance(minutes=1)
+    clock.standing = await at(operator.db) - clock.ahead
     took = shown(await at(operator.db))
     await polled(operator.db, [first])
     assert (await _why(operator, first)).sentences[1] == f"it took it at {took} and has said nothing conclusive"

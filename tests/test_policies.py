@@ -56,6 +56,7 @@ def test_a_policy_for_another_image_governs_nobody() -> None:
         ("batch_delay_minutes", -1, "batch_delay_minutes"),
         ("batch_delay_minutes", float("nan"), "batch_delay_minutes"),
         ("deadline_minutes", 0, "deadline_minutes"),
+        ("pickup_minutes", 0, "pickup_minutes"),
         ("max_failure_rate", 1.1, "max_failure_rate"),
         ("min_outcomes", 0, "min_outcomes"),
         ("fleet", "", "fleet"),

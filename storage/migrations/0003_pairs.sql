@@ -3,6 +3,9 @@
 
 -- migrate: apply
 
+-- Without any time to poll nobody would get a turn.
+update policies set settings = settings || '{"pickup_minutes": 15}' where (settings ->> 'pickup_minutes')::float <= 0;
+
 drop function is_on_its_way;
 
 -- Nothing more is expected of it by itself, and it may not be working.

@@ -65,7 +65,7 @@ FEATURES = {
     "health_check_enabled": st.just(False),
     "soak_minutes": MINUTES,
     "watch_minutes": MINUTES,
-    "pickup_minutes": st.sampled_from((1, 5)),  # whoever has no time at all to poll never gets its turn under a cap
+    "pickup_minutes": st.sampled_from((1, 5)),
     "deadline_minutes": LONGER,
     "step_minutes": st.sampled_from((1, 5)),
     "auto_rollback_enabled": st.just(False),
