@@ -11,19 +11,25 @@ log = logging.getLogger(__name__)
 
 
 async def keep_running(name: str, step: Step, wake: asyncio.Event, every: float) -> None:
-    """Take a step when woken and at least every so many seconds; a failed step is logged and taken again.
-
-    After a step it rests for as long as that took: counting a million devices takes the database a second, and others need it too.
-    """
+    """Take a step when woken and at least every so many seconds; a failed step is logged and taken again."""
     while True:
         wake.clear()
-        began = time.monotonic()
         try:
             await step()
         except Exception:
             log.exception("%s failed; it will try again", name)
             await asyncio.sleep(every)
-        await asyncio.sleep(time.monotonic() - began)
         with suppress(TimeoutError):
             async with asyncio.timeout(every):
                 await wake.wait()
+
+
+def resting(step: Step) -> Step:
+    """The step, and then a rest for as long as it took: counting a million devices takes the database a second, and others need it too."""
+
+    async def step_and_rest() -> None:
+        began = time.monotonic()
+        await step()
+        await asyncio.sleep(time.monotonic() - began)
+
+    return step_and_rest

@@ -8,7 +8,7 @@ from monitor.checking import check
 from monitor.checks.addresses import Allowed
 from monitor.checks.outside import way_out
 from monitor.janitor import tidy
-from monitor.loop import keep_running
+from monitor.loop import keep_running, resting
 from monitor.reconciler import reconcile
 from monitor.relay import Relay
 from resolvers.feed import Feed
@@ -23,9 +23,9 @@ async def monitoring(db: Database, feed: Feed, allowed: Allowed) -> AsyncIterato
     async with way_out(allowed) as outside, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(relay.run(), name="relay"),
-            group.create_task(keep_running("the reconciler", lambda: reconcile(db), wake, every=1.0), name="reconciler"),
+            group.create_task(keep_running("the reconciler", resting(lambda: reconcile(db)), wake, every=1.0), name="reconciler"),
             group.create_task(keep_running("the checker", lambda: check(db, outside), asyncio.Event(), every=1.0), name="checker"),
-            group.create_task(keep_running("the janitor", lambda: tidy(db), asyncio.Event(), every=10.0), name="janitor"),
+            group.create_task(keep_running("the janitor", resting(lambda: tidy(db)), asyncio.Event(), every=10.0), name="janitor"),
         ]
         try:
             yield

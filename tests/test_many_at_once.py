@@ -5,6 +5,7 @@ Nothing but a Refused reaches anybody, and the books are in order: at every mome
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ async def _now_and_then() -> None:
         await asyncio.sleep(random.random() * 0.03)
 
 
-class Somebody:
+class Somebody(ABC):
     """One of the many: acts again and again, each time through whichever pool comes up."""
 
     REST = 0.02
@@ -79,9 +80,9 @@ class Somebody:
         """A way into the database."""
         return self.dice.choice(self._doors)
 
+    @abstractmethod
     async def act(self) -> None:
         """Do one thing."""
-        raise NotImplementedError
 
     async def keep_acting(self, stop: asyncio.Event) -> None:
         """Do one thing after the other; to be refused is nothing unusual, anything else is."""
