@@ -141,7 +141,7 @@ def split(text: str) -> tuple[str, str | None, str | None]:
         raise BadInput("an image reference is missing; write one such as nginx:1.27 or ghcr.io/acme/app:1.27")
     if "://" in text:
         raise BadInput(f"an image reference has no scheme: “{_shown(text.partition('://')[2])}”, not “{_shown(text)}”")
-    if not all("!" <= character <= "~" for character in text):
+    if not text.isascii() or not text.isprintable() or " " in text:
         raise BadInput(f"an image reference has no spaces, control characters or letters beyond ASCII: “{_shown(text)}” has")
     reference, at, digest = text.partition("@")
     name, tag = _untagged(reference)
