@@ -18,9 +18,10 @@ async def receive(request: Request) -> Response:
     """202 with what was started, 200 when there is nothing to do, 400 with the reason when the body makes no sense."""
     body = await request.body()
     _authenticate(request, body)
-    pushes = webhooks.read(
+    received = webhooks.read(
         {name.lower(): value for name, value in request.headers.items()}, inflated(body, request.headers.get("content-encoding", ""))
     )
+    pushes = [Push(image, received.sender) for image in received.images]
     decisions = [decision for push in pushes for decision in await _record(request, push)]
     started = any(decision.started for decision in decisions)
     return JSONResponse(_told(decisions, started), 202 if started else 200)
@@ -38,7 +39,7 @@ def _authenticate(request: Request, body: bytes) -> None:
     if in_path is not None:
         if not signatures.is_secret(secret, in_path):
             raise Unauthenticated("the secret in the path is wrong")
-    elif not signatures.is_signed(secret, {name.lower(): value for name, value in request.headers.items()}, body):
+    elif not webhooks.is_authentic_for_any(secret, {name.lower(): value for name, value in request.headers.items()}, body):
         raise Unauthenticated("sign the body (X-Hub-Signature-256: sha256=<HMAC of the raw body>) or put the secret at the end of the path")
 
 

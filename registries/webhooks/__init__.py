@@ -1,4 +1,4 @@
-"""What a registry tells us when an image was pushed: one table of senders, one module for each."""
+"""What registries tell us when an image was pushed: one table of senders, one module for each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,44 +7,97 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from domain.endpoints import Sender
 from domain.errors import BadInput
-from domain.images import Image, Push
-from registries.webhooks import distribution, docker_hub, generic, github
+from domain.images import Image
+from registries.webhooks import (
+    aliyun,
+    azure,
+    cdevents,
+    distribution,
+    docker_hub,
+    ecr,
+    generic,
+    gitea,
+    github,
+    google,
+    harbor,
+    jfrog,
+    nexus,
+    quay,
+)
+from registries.webhooks.notice import Notice
+from registries.webhooks.proofs import is_authentic, is_authentic_for_any, schemes
 
-_Headers = Mapping[str, str]
-_Body = Mapping[str, Any]
+__all__ = ["Received", "is_authentic", "is_authentic_for_any", "read", "schemes"]
+
+_LONGEST_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
-class _Sender:
-    """Somebody who tells us of pushes, and how to know and understand them."""
+class Received:
+    """What a webhook told."""
 
-    name: str
+    sender: Sender
+    images: tuple[Image, ...]
+    """Each once, in order; none when it tells of something that is no push."""
+    delivery_id: str | None
+    """The sender's own name for this delivery, if it has one."""
+
+
+def _none(_notice: Notice) -> None:
+    """The id of a delivery whose sender gives none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Somebody who tells us of pushes, which fields say so, and how to know and understand them."""
+
+    sender: Sender
     fields: str
-    is_from: Callable[[_Headers, _Body], bool]
-    images: Callable[[_Headers, _Body], list[Image]]
+    is_from: Callable[[Notice], bool]
+    images: Callable[[Notice], list[Image]]
+    delivery_id: Callable[[Notice], str | None] = _none
 
 
-# The first that recognises a request reads it. Gitea also sends X-GitHub-Event, so its line would go above GitHub's.
+_ENVELOPE = "events[] with request.host, target.repository and target.tag"
+
+# The first that recognises a webhook reads it: Gitea also sends GitHub's headers, GitLab's registry is CNCF Distribution, and whoever names
+# an image and is nobody else is generic.
 _SENDERS = (
-    _Sender("github", "package.namespace, package.name and container_metadata.tag", github.is_from, github.images),
-    _Sender("docker-hub", "repository.repo_name and push_data.tag", docker_hub.is_from, docker_hub.images),
-    _Sender("distribution", "events[] with request.host, target.repository and target.tag", distribution.is_from, distribution.images),
-    _Sender("generic", "image, tag and digest", generic.is_from, generic.images),
+    _Row(Sender.GITEA, "package.owner, package.name and package.version", gitea.is_from, gitea.images, gitea.delivery_id),
+    _Row(Sender.GITHUB, "package.namespace, package.name and container_metadata.tag", github.is_from, github.images, github.delivery_id),
+    _Row(Sender.DOCKER_HUB, "repository.repo_name and push_data.tag", docker_hub.is_from, docker_hub.images),
+    _Row(Sender.ALIYUN, "repository.repo_full_name, push_data.tag and push_data.digest", aliyun.is_from, aliyun.images),
+    _Row(Sender.QUAY, "docker_url and updated_tags[]", quay.is_from, quay.images),
+    _Row(Sender.HARBOR, "type, event_data.repository and event_data.resources[]", harbor.is_from, harbor.images, harbor.delivery_id),
+    _Row(Sender.DISTRIBUTION, _ENVELOPE, distribution.is_from, distribution.images, distribution.delivery_id),
+    _Row(Sender.GITLAB, _ENVELOPE, distribution.is_from, distribution.images, distribution.delivery_id),
+    _Row(Sender.AZURE, "action, request.host and target", azure.is_from, azure.images, azure.delivery_id),
+    _Row(Sender.ECR, "account, region and detail", ecr.is_from, ecr.images, ecr.delivery_id),
+    _Row(Sender.GOOGLE, "message.data with action and tag", google.is_from, google.images, google.delivery_id),
+    _Row(Sender.JFROG, "jpd_origin, data.repo_key, data.image_name and data.tag", jfrog.is_from, jfrog.images),
+    _Row(Sender.NEXUS, "action, component.name and component.version", nexus.is_from, nexus.images, nexus.delivery_id),
+    _Row(Sender.CDEVENTS, "context.type and subject.id", cdevents.is_from, cdevents.images, cdevents.delivery_id),
+    _Row(Sender.GENERIC, "image, tag and digest", generic.is_from, generic.images, generic.delivery_id),
 )
+_BY_SENDER = {row.sender: row for row in _SENDERS}
 
 
-def read(headers: _Headers, body: bytes) -> list[Push]:
-    """The pushes a webhook tells of, each once; none when it tells of something else. Header names are lower case."""
-    said = _object(body)
-    for sender in _SENDERS:
-        if sender.is_from(headers, said):
-            return [Push(image, sender.name) for image in dict.fromkeys(_images(sender, headers, said)) if not image.is_attachment]
-    expected = "; ".join(f"{sender.name} ({sender.fields})" for sender in _SENDERS)
-    raise BadInput(f"nobody we know sends a body like this; expected one of: {expected}")
+def read(headers: Mapping[str, str], body: bytes, *, sender: Sender | None = None, default_host: str | None = None) -> Received:
+    """What a webhook tells of pushes, from a sender or whoever it looks like; header names are lower case. Raises nothing but BadInput."""
+    notice = Notice(headers, _object(body), default_host)
+    row = _recognised(notice) if sender is None else _expected(sender, notice)
+    try:
+        images, delivery_id = row.images(notice), row.delivery_id(notice)
+    except ValidationError as error:
+        raise BadInput(f"{row.sender}: {_sentence(error)}") from error
+    except BadInput as bad:
+        raise BadInput(f"{row.sender} ({row.fields}): {bad}") from bad
+    return Received(row.sender, tuple(dict.fromkeys(image for image in images if not image.is_attachment)), _usable(delivery_id))
 
 
-def _object(body: bytes) -> _Body:
+def _object(body: bytes) -> Mapping[str, Any]:
     try:
         said = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -54,13 +107,31 @@ def _object(body: bytes) -> _Body:
     return said
 
 
-def _images(sender: _Sender, headers: _Headers, said: _Body) -> list[Image]:
-    try:
-        return sender.images(headers, said)
-    except ValidationError as error:
-        raise BadInput(f"{sender.name}: {_sentence(error)}") from error
-    except BadInput as bad:
-        raise BadInput(f"{sender.name} ({sender.fields}): {bad}") from bad
+def _looks_like(notice: Notice) -> _Row | None:
+    return next((row for row in _SENDERS if row.is_from(notice)), None)
+
+
+def _recognised(notice: Notice) -> _Row:
+    row = _looks_like(notice)
+    if row is None:
+        expected = "; ".join(f"{row.sender} ({row.fields})" for row in _SENDERS)
+        raise BadInput(f"nobody we know sends a body like this; expected one of: {expected}")
+    return row
+
+
+def _expected(sender: Sender, notice: Notice) -> _Row:
+    """The sender the address is for, unless somebody else seems to have been given it."""
+    row = _BY_SENDER[sender]
+    if row.is_from(notice):
+        return row
+    other = _looks_like(notice)
+    found = f"; it looks like {other.sender}'s, which needs an endpoint of its own" if other else ""
+    raise BadInput(f"this endpoint is for {sender} ({row.fields}), and the body is nothing it sends{found}")
+
+
+def _usable(delivery_id: str | None) -> str | None:
+    """A stranger's id, if it can be kept and shown."""
+    return delivery_id if delivery_id and len(delivery_id) <= _LONGEST_ID and delivery_id.isprintable() else None
 
 
 def _sentence(error: ValidationError) -> str:

@@ -1,12 +1,12 @@
 """CNCF Distribution, and what is built on it (GitLab): an envelope of events, most of which are not pushes of an image."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, FailFast, Field
 
 from domain.errors import BadInput
 from domain.images import Image
+from registries.webhooks.notice import MOST_IMAGES, Notice
 
 _MANIFESTS = {
     "application/vnd.oci.image.index.v1+json",
@@ -29,35 +29,47 @@ class _Request(BaseModel):
     host: str | None = None
 
 
-class _Event(BaseModel):
+class Event(BaseModel):
+    """What happened to one manifest or layer. Azure sends such events one by one."""
+
+    id: str | None = None
     action: str
     target: _Target = _Target()
     request: _Request | None = None
 
+    @property
+    def is_push(self) -> bool:
+        """Layers are pushed too, and a manifest that only an index refers to has no tag."""
+        kind = (self.target.media_type or "").partition(";")[0].strip()
+        return self.action == "push" and bool(self.target.tag) and (not kind or kind in _MANIFESTS)
+
+    def image(self, notice: Notice) -> Image:
+        """The image of a push."""
+        host = notice.host(self.request.host if self.request else None, "request.host")
+        if not self.target.repository:
+            raise BadInput("target.repository is missing")
+        return Image.at(host, self.target.repository, self.target.tag, self.target.digest or None)
+
 
 class _Body(BaseModel):
-    events: list[_Event]
+    events: Annotated[list[Event], Field(max_length=MOST_IMAGES), FailFast()]
 
 
-def is_from(_headers: Mapping[str, str], body: Mapping[str, Any]) -> bool:
-    """Only this one sends envelopes."""
-    return "events" in body
+def is_from(notice: Notice) -> bool:
+    """Only these send envelopes."""
+    return "events" in notice.body
 
 
-def images(_headers: Mapping[str, str], body: Mapping[str, Any]) -> list[Image]:
+def images(notice: Notice) -> list[Image]:
     """The images that were pushed with a tag."""
-    return [_image(event) for event in _Body.model_validate(body).events if _is_push(event)]
+    return [event.image(notice) for event in _pushes(notice)]
 
 
-def _is_push(event: _Event) -> bool:
-    """Layers are pushed too, and a manifest that only an index refers to has no tag."""
-    kind = (event.target.media_type or "").partition(";")[0].strip()
-    return event.action == "push" and bool(event.target.tag) and (not kind or kind in _MANIFESTS)
+def delivery_id(notice: Notice) -> str | None:
+    """An envelope has no id, and may come again with other events in it; the event of its one image has."""
+    pushes = _pushes(notice)
+    return pushes[0].id if len(pushes) == 1 else None
 
 
-def _image(event: _Event) -> Image:
-    if event.request is None or not event.request.host:
-        raise BadInput("request.host is missing, so nobody can tell which registry holds the image")
-    if not event.target.repository:
-        raise BadInput("target.repository is missing")
-    return Image.at(event.request.host, event.target.repository, event.target.tag, event.target.digest or None)
+def _pushes(notice: Notice) -> list[Event]:
+    return [event for event in _Body.model_validate(notice.body).events if event.is_push]

@@ -1,11 +1,9 @@
-"""Docker Hub: one push of one tag. It signs nothing, names no digest and no event."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Docker Hub: one push of one tag. It signs nothing, names no digest, no event and no delivery."""
 
 from pydantic import BaseModel
 
 from domain.images import DOCKER_HUB, Image
+from registries.webhooks.notice import Notice
 
 
 class _Repository(BaseModel):
@@ -21,13 +19,13 @@ class _Body(BaseModel):
     push_data: _PushData
 
 
-def is_from(_headers: Mapping[str, str], body: Mapping[str, Any]) -> bool:
+def is_from(notice: Notice) -> bool:
     """Only Docker Hub calls a repository by a repo_name."""
-    repository = body.get("repository")
+    repository = notice.body.get("repository")
     return isinstance(repository, dict) and "repo_name" in repository
 
 
-def images(_headers: Mapping[str, str], body: Mapping[str, Any]) -> list[Image]:
+def images(notice: Notice) -> list[Image]:
     """The image that was pushed."""
-    event = _Body.model_validate(body)
+    event = _Body.model_validate(notice.body)
     return [Image.at(DOCKER_HUB, event.repository.repo_name, event.push_data.tag)]

@@ -1,12 +1,10 @@
 """GitHub: a container was published to ghcr.io. Repositories send it as “package”, GitHub Apps as “registry_package”."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import BaseModel
 
 from domain.errors import BadInput
 from domain.images import DOCKER_HUB, Image
+from registries.webhooks.notice import Notice
 
 _EVENTS = ("package", "registry_package")
 
@@ -45,16 +43,22 @@ class _Body(BaseModel):
     registry_package: _Package | None = None
 
 
-def is_from(headers: Mapping[str, str], body: Mapping[str, Any]) -> bool:
-    """GitHub names its event in a header; a proxy that dropped it left us the shape."""
-    return "x-github-event" in headers or any(isinstance(body.get(event), dict) for event in _EVENTS)
+def is_from(notice: Notice) -> bool:
+    """GitHub names its event in a header, as Gitea does; a proxy that dropped it left us the shape."""
+    is_package = any("package_version" in package for event in _EVENTS if isinstance(package := notice.body.get(event), dict))
+    return ("x-github-event" in notice.headers or is_package) and "x-gitea-event" not in notice.headers
 
 
-def images(headers: Mapping[str, str], body: Mapping[str, Any]) -> list[Image]:
+def delivery_id(notice: Notice) -> str | None:
+    """The same when somebody has it delivered again."""
+    return notice.headers.get("x-github-delivery")
+
+
+def images(notice: Notice) -> list[Image]:
     """The image that was published, unless it is another kind of package or a manifest without a tag of its own."""
-    if headers.get("x-github-event", _EVENTS[0]) not in _EVENTS:
+    if notice.headers.get("x-github-event", _EVENTS[0]) not in _EVENTS:
         return []
-    event = _Body.model_validate(body)
+    event = _Body.model_validate(notice.body)
     package = event.package or event.registry_package
     if package is None:
         raise BadInput("package is missing")
