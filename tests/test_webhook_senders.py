@@ -800,6 +800,7 @@ def test_a_body_at_odds_with_itself_is_refused(body: object, why: str) -> None:
         (b"[" * 100_000, "not JSON"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "not JSON"),
         (b'{"image": "nginx"} {}', "not JSON"),
+        (b'{"events": [' + b"[]," * 30_000 + b"[]]}", "at most 50000 brackets and commas"),
         (b"[]", "not an object"),
         (b"null", "not an object"),
         (b'"nginx"', "not an object"),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from domain.endpoints import Sender
 from domain.errors import BadInput
@@ -26,7 +25,7 @@ from registries.webhooks import (
     nexus,
     quay,
 )
-from registries.webhooks.notice import Notice
+from registries.webhooks.notice import Notice, parsed
 from registries.webhooks.proofs import is_authentic, is_authentic_for_any, schemes
 
 __all__ = ["Received", "is_authentic", "is_authentic_for_any", "read", "schemes"]
@@ -99,7 +98,7 @@ def read(headers: Mapping[str, str], body: bytes, *, sender: Sender | None = Non
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        said = from_json(body, allow_inf_nan=False)
+        said = parsed(body)
     except ValueError as error:
         raise BadInput(f"the body is not JSON ({error}); a webhook's content type must be application/json") from error
     if not isinstance(said, dict):

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import from_json
 
 from domain.errors import BadInput
 from domain.images import Image, split
-from registries.webhooks.notice import Notice
+from registries.webhooks.notice import Notice, parsed
 
 
 class _Message(BaseModel):
@@ -46,7 +45,7 @@ def delivery_id(notice: Notice) -> str | None:
 
 def _unwrapped(message: _Message) -> Mapping[str, Any]:
     try:
-        said = from_json(b64decode(message.data or "", validate=True), allow_inf_nan=False)
+        said = parsed(b64decode(message.data or "", validate=True))
     except (binascii.Error, ValueError) as error:
         raise BadInput("message.data must be JSON in Base64, as Artifact Registry publishes it") from error
     if not isinstance(said, dict):
