@@ -93,7 +93,7 @@ class Image:
     @property
     def is_attachment(self) -> bool:
         """A signature, attestation or list of referrers, kept beside an image under a tag made of its digest (cosign, OCI referrers)."""
-        return self.tag is not None and _ATTACHMENT.fullmatch(self.tag) is not None
+        return self.tag is not None and is_attachment(self.tag)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""
@@ -133,6 +133,26 @@ class Pattern:
         """Whether the image is one this pattern means; without a tag of its own it means every tag."""
         repository, tag = _globs(self.text)
         return _reads(repository, image.repository) and (tag is None or _reads(tag, image.tag or ""))
+
+
+def is_tag(text: str) -> bool:
+    """Whether an image can have this tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_attachment(tag: str) -> bool:
+    """Whether what has this tag belongs to another image and is none itself."""
+    return _ATTACHMENT.fullmatch(tag) is not None
+
+
+def is_tag_glob(text: str) -> bool:
+    """Whether it can be read as a glob over tags: “*” for any run of characters, “?” for one."""
+    return len(text) <= _LONGEST_PATTERN and _TAG_GLOB.fullmatch(text) is not None
+
+
+def matches_tag(glob: str, tag: str) -> bool:
+    """Whether the glob means this tag."""
+    return _reads(_tag_glob(glob), tag)
 
 
 def split(text: str) -> tuple[str, str | None, str | None]:
@@ -199,6 +219,11 @@ def _globs(text: str) -> tuple[_Glob, _Glob | None]:
             "“**” for any run, “?” for one character, and the rest for itself"
         )
     return _parts(_joined(host, path) if host else path), None if tag is None else _parts(tag.replace("**", "*"))
+
+
+@lru_cache(maxsize=1024)
+def _tag_glob(glob: str) -> _Glob:
+    return _parts(re.sub(r"\*{2,}", "*", glob))
 
 
 def _parts(glob: str) -> _Glob:
