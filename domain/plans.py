@@ -13,6 +13,7 @@ from domain.checks import CheckSettings, HttpCheck, PrometheusCheck, TcpCheck, W
 from domain.health import Outcome
 from domain.images import Image
 from domain.pacing import Pace
+from domain.tags import TagRules
 from domain.windows import Window, is_zone
 
 
@@ -108,6 +109,8 @@ class Plan:
     schedule: Schedule = field(default_factory=Schedule)
     checks: tuple[CheckSettings, ...] = ()
     """What the server looks at from outside."""
+    tags: TagRules = field(default_factory=TagRules)
+    """Which devices its image is kept from, where nobody named it by hand."""
 
     @property
     def device_checks(self) -> tuple[HttpCheck | TcpCheck, ...]:

@@ -22,7 +22,7 @@ class LeftOut(StrEnum):
     SAME_IMAGE = "same_image"
     """It is told to run this image already."""
     NEWER_VERSION = "newer_version"
-    """It runs a newer version; a push spares it, an operator does not."""
+    """It runs a newer version, or one from which the rules for tags do not lead here; a push spares it, an operator does not."""
     PINNED = "pinned"
     HELD = "held"
     QUARANTINED = "quarantined"
@@ -32,7 +32,7 @@ class LeftOut(StrEnum):
 
 _WORDS = {
     LeftOut.OWN_POLICY: "under a policy of their own", LeftOut.OTHER_FLEET: "of another fleet", LeftOut.SAME_IMAGE: "running it already",
-    LeftOut.NEWER_VERSION: "on a newer version", LeftOut.PINNED: "pinned", LeftOut.HELD: "held",
+    LeftOut.NEWER_VERSION: "on a newer version, or kept by the rules for tags", LeftOut.PINNED: "pinned", LeftOut.HELD: "held",
     LeftOut.QUARANTINED: "in quarantine", LeftOut.OTHER_ROLLOUT: "in another rollout of it",
 }  # fmt: skip
 
@@ -144,7 +144,7 @@ def sentence(why: LeftOut, device: LeftOutDevice) -> str:
         case LeftOut.SAME_IMAGE:
             return f"it is told to run {' and '.join(device.images)} already"
         case LeftOut.NEWER_VERSION:
-            return f"it is told to run {' and '.join(device.images)}, a newer version"
+            return f"it is told to run {' and '.join(device.images)}, a newer version or one that the rules for tags keep"
         case LeftOut.OTHER_ROLLOUT:
             return f"it is in rollout {device.rollout_id}, which is under way"
         case LeftOut.PINNED | LeftOut.HELD | LeftOut.QUARANTINED:

@@ -13,6 +13,7 @@ from domain.health import Outcome
 from domain.images import Pattern
 from domain.pacing import Counts, LabelCap, Pace, Ramp
 from domain.plans import Limits, Plan, Retries, Schedule, Stage, shares
+from domain.tags import TagRules
 from domain.windows import Window, is_zone
 
 
@@ -31,6 +32,15 @@ class RollbackMode(StrEnum):
     ALL = "all"
     FAILED_BATCH_FIRST = "failed_batch_first"
     FAILED_DEVICES = "failed_devices"
+
+
+class Unresolved(StrEnum):
+    """What to do about a pushed tag whose digest nobody can tell, since its registry cannot be asked."""
+
+    AUTO = "auto"
+    """Wait where the tag moves and devices run it already; else go by the tag."""
+    WAIT = "wait"
+    BY_TAG = "by_tag"
 
 
 def _pattern(text: str) -> str:
@@ -185,6 +195,19 @@ class RetrySettings(_Settings):
         return Retries({Outcome(kind): limit for kind, limit in limits.items() if limit}, timedelta(minutes=self.backoff_minutes))
 
 
+class RegistrySettings(_Settings):
+    """What the registry is asked, and what its answers decide."""
+
+    unresolved: Unresolved = Unresolved.AUTO
+    """What to do about a pushed tag whose digest nobody can tell."""
+    poll_minutes: Annotated[Minutes, Field(ge=1)] | None = None
+    """How often it is asked for new tags; null is never."""
+    min_age_minutes: Minutes = 0
+    """How long ago Rollwave must first have heard of an image before it is taken."""
+    check_platforms: bool = False
+    """Whether the image must be there for the platforms of the devices."""
+
+
 class PolicySettings(_Settings):
     """What an operator decides about a policy."""
 
@@ -214,6 +237,9 @@ class PolicySettings(_Settings):
     pace: PaceSettings = PaceSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     checks: Annotated[tuple[CheckSettings, ...], Field(max_length=20)] = ()
+    tags: TagRules = TagRules()
+    registry: RegistrySettings = RegistrySettings()
+    approved_images_only: bool = False
     enabled: bool = True
 
     @model_validator(mode="after")
@@ -264,6 +290,7 @@ class PolicySettings(_Settings):
             quarantine_after=self.quarantine_after,
             schedule=self.schedule.schedule(),
             checks=self.checks,
+            tags=self.tags,
         )
 
     def _stages(self) -> tuple[Stage, ...]:

@@ -16,7 +16,7 @@ from domain.rollouts import Move, Rollout, enrolled
 from domain.statuses import Status
 from monitor.tending import tend
 from resolvers import moves, progress
-from resolvers.devices import newer_than
+from resolvers.devices import kept_from
 from storage import enrolment, folding, members, ranking, rollouts
 from storage.connection import Connection
 from storage.database import Database
@@ -82,7 +82,7 @@ async def _enrol(conn: Connection, rollout: Rollout, now: datetime) -> Move | No
     """Rank the members, or leave it for the next time if somebody is just changing which devices run this image."""
     if not await enrolment.alone_at_once(conn, rollout.repositories):
         return None
-    newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository))
-    ranked = await ranking.enrol(conn, rollout, newer, now)
-    why = None if ranked.devices else nobody(await ranking.left_out(conn, rollout, newer, now))
+    kept = kept_from(rollout, await members.images_in_use(conn, rollout.image.repository))
+    ranked = await ranking.enrol(conn, rollout, kept, now)
+    why = None if ranked.devices else nobody(await ranking.left_out(conn, rollout, kept, now))
     return enrolled(rollout, ranked.devices, ranked.canaries, ranked.zones, now, why)

@@ -15,8 +15,8 @@ from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.members import Member
 from domain.rollouts import Rollout, joined
+from domain.tags import why_kept
 from domain.targets import Target
-from domain.versions import is_older
 from resolvers import documents, keys, moves, reports
 from resolvers.context import Context
 from storage import devices, enrolment, folding, members, ranking, rollouts, targets
@@ -205,15 +205,16 @@ async def named(conn: Connection, uuid: str) -> Device:
 
 async def _join(ctx: Context, conn: Connection, rollout: Rollout, device: DeviceId, now: datetime) -> None:
     """A device that comes to run an image while it is being rolled out goes to the end of the queue."""
-    newer = [] if rollout.by_hand else newer_than(rollout.image, await members.images_in_use(conn, rollout.image.repository, device))
-    added = await ranking.enrol(conn, rollout, newer, now, only=device)
+    kept = kept_from(rollout, await members.images_in_use(conn, rollout.image.repository, device))
+    added = await ranking.enrol(conn, rollout, kept, now, only=device)
     if added.devices:
         await moves.save(conn, joined(rollout, added.devices, added.zones, now), ctx.actor)
 
 
-def newer_than(image: Image, in_use: list[Image]) -> list[Image]:
-    """Those that are a newer version than `image`."""
-    return [used for used in in_use if is_older(image.tag or "", used.tag or "")]
+def kept_from(rollout: Rollout, in_use: list[Image]) -> list[Image]:
+    """Those whose devices a rollout spares, as its rules for tags say: newer ones, mostly. One by hand spares nobody."""
+    rules, tag = rollout.plan.tags, rollout.image.tag or ""
+    return [] if rollout.by_hand else [used for used in in_use if why_kept(rules, tag, used.tag or "")]
 
 
 def _overruled(services: dict[ServiceKey, Service], images: dict[ServiceKey, Image]) -> set[str]:

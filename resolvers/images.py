@@ -14,8 +14,8 @@ from domain.policies import Policy, Scope
 from domain.requests import Request, ask
 from domain.rollouts import Rollout
 from domain.statuses import Status
+from domain.tags import goes_back, judge
 from domain.times import shown
-from domain.versions import is_older
 from resolvers import moves
 from resolvers.context import Context
 from storage import enrolment, events, members, policies, rollouts
@@ -153,13 +153,14 @@ async def _refusal(conn: Connection, scope: Scope, image: Image, now: datetime) 
         return None, f"every device already runs {image}"
     if (known := await policies.known_release(conn, scope.policy.id, image)) and (refusal := await _known(conn, known)):
         return refusal
+    wanted = scope.policy.settings.tags
+    if why := judge(wanted, image.tag or "", {used.tag or "" for used in in_use}):
+        return None, why
     active = await rollouts.locked_active(conn, scope.policy.id, image.repository)
     if active and active.also:
         return active.id, f"rollout {active.id} moves {image.name} together with other images; it must end first"
-    if active and is_older(image.tag or "", active.image.tag or ""):
+    if active and goes_back(wanted, image.tag or "", active.image.tag or ""):
         return active.id, f"rollout {active.id} brings a newer version, {active.image}"
-    if all(is_older(image.tag or "", used.tag or "") for used in in_use):
-        return None, f"every device runs a newer version of {image.name}"
     return None, None
 
 

@@ -28,17 +28,17 @@ class Enrolled:
     """Whose windows they wait for; none where the plan has no windows."""
 
 
-async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None = None) -> Enrolled:
+async def enrol(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: datetime, only: DeviceId | None = None) -> Enrolled:
     """Rank the devices that this rollout is for, after the members it has.
 
-    Left out: devices that already should run the image, run a `newer` one, belong to another fleet, were set aside, or are in
+    Left out: devices that already should run the image, run one that is `kept` from it, belong to another fleet, were set aside, or are in
     another active rollout of the same image. What older rollouts gave the others becomes part of their base target, or, while
     unproven, their `from_image`. Order: canaries; devices that were seen recently before silent ones; where only so many of a
     label's value may be on their way, first so many of each, then the next, those before all that an older rollout may have left
     not working; then by a hash salted with the rollout.
     """
     plan = rollout.plan
-    await _choose(conn, rollout, newer, now, only)
+    await _choose(conn, rollout, kept, now, only)
     await fold_chosen(conn, now)
     named = [(uuid, stage) for stage, planned in enumerate(plan.stages) for uuid in planned.canaries]
     cap = plan.pace.per_label
@@ -80,7 +80,7 @@ async def enrol(conn: Connection, rollout: Rollout, newer: Sequence[Image], now:
     )
 
 
-async def left_out(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime) -> dict[LeftOut, int]:
+async def left_out(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: datetime) -> dict[LeftOut, int]:
     """How many of the devices that this rollout might have been for are left out, and why."""
     rows = await conn.fetch(
         """
@@ -88,13 +88,13 @@ async def left_out(conn: Connection, rollout: Rollout, newer: Sequence[Image], n
          where why_not not in ('own_policy', 'other_fleet')
          group by why_not
         """,
-        list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in newer], rollout.fleet,
+        list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in kept], rollout.fleet,
         list(rollout.except_fleets), now, timeout=RANKING,
     )  # fmt: skip
     return {LeftOut(row["why_not"]): row["devices"] for row in rows}
 
 
-async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
+async def _choose(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
     await conn.execute(
         """
         create temporary table chosen (device_id bigint, part smallint, repository text, image text,
@@ -102,13 +102,13 @@ async def _choose(conn: Connection, rollout: Rollout, newer: Sequence[Image], no
                                        primary key (device_id, part)) on commit drop
         """
     )
-    await (_choose_together if rollout.also else _choose_alone)(conn, rollout, newer, now, only)
+    await (_choose_together if rollout.also else _choose_alone)(conn, rollout, kept, now, only)
     if rollout.plan.schedule.windows:
         await _place(conn, rollout.plan.schedule)
     await conn.execute("analyze chosen")
 
 
-async def _choose_alone(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
+async def _choose_alone(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
     await conn.execute(
         """
         insert into chosen (device_id, part, repository)
@@ -118,12 +118,12 @@ async def _choose_alone(conn: Connection, rollout: Rollout, newer: Sequence[Imag
            and ($4::text is null or c.device_fleet = $4) -- implied, but so a small fleet is found without looking at the others
            and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $8) -- left it, and stays out
         """,
-        rollout.image.repository, str(rollout.image), [str(image) for image in newer], rollout.fleet, list(rollout.except_fleets), now,
+        rollout.image.repository, str(rollout.image), [str(image) for image in kept], rollout.fleet, list(rollout.except_fleets), now,
         only, rollout.id, timeout=RANKING,
     )  # fmt: skip
 
 
-async def _choose_together(conn: Connection, rollout: Rollout, newer: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
+async def _choose_together(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: datetime, only: DeviceId | None) -> None:
     """All images or none: of a device that takes part, every service that runs one of them."""
     await conn.execute(
         """
@@ -140,7 +140,7 @@ async def _choose_together(conn: Connection, rollout: Rollout, newer: Sequence[I
         union all
         select device_id, 0, $1[1], null from agreed
         """,
-        list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in newer], rollout.fleet,
+        list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in kept], rollout.fleet,
         list(rollout.except_fleets), now, only, rollout.id, timeout=RANKING,
     )  # fmt: skip
 
