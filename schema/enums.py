@@ -6,8 +6,9 @@ from domain.aside import AsideKind
 from domain.checks import CheckKind, State
 from domain.pacing import Counts
 from domain.previews import LeftOut
-from domain.settings import RollbackMode, Strategy
+from domain.settings import RollbackMode, Strategy, Unresolved
 from domain.statuses import DeviceStatus, Status
+from domain.tags import Level, Order
 from domain.waits import On
 
 strawberry.enum(
@@ -21,9 +22,20 @@ strawberry.enum(RollbackMode, name="RollbackMode", description="Who goes back wh
 strawberry.enum(Counts, name="RampCounts", description="What makes a ramp climb: devices that were offered the image, or that run it well.")
 strawberry.enum(CheckKind, name="CheckKind", description="What a check from outside asks.")
 strawberry.enum(State, name="CheckState", description="Where a check stands; inconclusive asks for an operator.")
+strawberry.enum(Level, name="TagLevel", description="How far from what a device runs a version may be.")
+strawberry.enum(Order, name="TagOrder", description="What makes one tag newer than another.")
+strawberry.enum(
+    Unresolved,
+    name="UnresolvedTag",
+    description="What to do about a pushed tag whose digest nobody can tell, since its registry cannot be asked: "
+    "wait where it moves and devices run it already, else go by the tag; wait; or go by the tag.",
+)
 strawberry.enum(On, name="WaitsFor", description="Who or what ends a wait.")
 strawberry.enum(AsideKind, name="AsideKind", description="Why a device joins no rollout.")
 
 strawberry.enum(LeftOut, name="LeftOutReason", description="Why a device that runs the image would not take part in a rollout.")
 
-__all__ = ["AsideKind", "CheckKind", "Counts", "DeviceStatus", "LeftOut", "On", "RollbackMode", "State", "Status", "Strategy"]
+__all__ = [
+    "AsideKind", "CheckKind", "Counts", "DeviceStatus", "LeftOut", "Level", "On", "Order", "RollbackMode", "State", "Status", "Strategy",
+    "Unresolved",
+]  # fmt: skip

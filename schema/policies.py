@@ -11,6 +11,7 @@ import strawberry
 from pydantic.alias_generators import to_camel
 
 from domain import policies as domain
+from domain import tags as domain_tags
 from domain.checks import CheckSettings
 from domain.errors import BadInput
 from domain.ids import PolicyId, RolloutId
@@ -28,12 +29,16 @@ from schema.settings import (
     Pace,
     PaceInput,
     Ramp,
+    Registry,
+    RegistryInput,
     Retries,
     RetriesInput,
     Schedule,
     ScheduleInput,
     Stage,
     StageInput,
+    TagRules,
+    TagRulesInput,
     Window,
 )
 
@@ -76,6 +81,9 @@ class Policy:
     pace: Pace = strawberry.field(description="How fast devices are let in.")
     schedule: Schedule = strawberry.field(description="When devices may be offered the image.")
     checks: list[Check] = strawberry.field(description="What the server looks at from outside.")
+    tags: TagRules = strawberry.field(description="Which tags are taken, and which of two is the newer.")
+    registry: Registry = strawberry.field(description="What the registry is asked, and what its answers decide.")
+    approved_images_only: bool = strawberry.field(description="Whether only images that an operator approved are rolled out.")
     enabled: bool = strawberry.field(description="Whether pushes are acted on.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -91,6 +99,8 @@ class Policy:
             "pace": _pace(settings.pace),
             "schedule": _schedule(settings.schedule),
             "checks": [_check(check) for check in settings.checks],
+            "tags": _tags(settings.tags),
+            "registry": Registry(**settings.registry.model_dump()),
         }
         return cls(
             id=strawberry.ID(str(policy.id)),
@@ -145,6 +155,11 @@ def _schedule(schedule: ScheduleSettings) -> Schedule:
     return Schedule(**schedule.model_dump(exclude={"windows"}), windows=windows)
 
 
+def _tags(rules: domain_tags.TagRules) -> TagRules:
+    lists = {"include": list(rules.include), "exclude": list(rules.exclude), "moving": list(rules.moving)}
+    return TagRules(**rules.model_dump() | lists)
+
+
 @strawberry.input(description="A new policy; what is left out has the default shown.")
 class CreatePolicyInput:
     image_pattern: str
@@ -173,6 +188,9 @@ class CreatePolicyInput:
     pace: PaceInput | None = None
     schedule: ScheduleInput | None = None
     checks: list[CheckInput] = strawberry.field(default_factory=list)
+    tags: TagRulesInput | None = None
+    registry: RegistryInput | None = None
+    approved_images_only: bool = False
     enabled: bool = True
 
     def values(self) -> dict[str, object]:
@@ -209,6 +227,9 @@ class UpdatePolicyInput:
     pace: strawberry.Maybe[PaceInput | None]
     schedule: strawberry.Maybe[ScheduleInput | None]
     checks: strawberry.Maybe[list[CheckInput] | None]
+    tags: strawberry.Maybe[TagRulesInput | None]
+    registry: strawberry.Maybe[RegistryInput | None]
+    approved_images_only: strawberry.Maybe[bool | None]
     enabled: strawberry.Maybe[bool | None]
 
     def changes(self) -> dict[str, object]:
@@ -229,4 +250,6 @@ def _as_plain(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-_DEFAULTS: dict[str, object] = {"stages": (), "max_rates": {}, "retries": {}, "pace": {}, "schedule": {}, "checks": ()}
+_DEFAULTS: dict[str, object] = {
+    "stages": (), "max_rates": {}, "retries": {}, "pace": {}, "schedule": {}, "checks": (), "tags": {}, "registry": {},
+}  # fmt: skip

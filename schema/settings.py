@@ -4,7 +4,8 @@ from datetime import datetime
 
 import strawberry
 
-from schema.enums import CheckKind, Counts
+from domain.tags import DEFAULT_EXCLUDE
+from schema.enums import CheckKind, Counts, Level, Order, Unresolved
 
 
 @strawberry.type(description="A limit of its own for a kind of failure; null: only the limit for all kinds holds.")
@@ -235,3 +236,76 @@ class CheckInput:
     consecutive_error_limit: int | None = strawberry.field(
         description="So many errors in a row are tolerated before an operator is asked; 4.", default=None
     )
+
+
+@strawberry.type(
+    description="Which tags are taken, and which of two is the newer. By default any; of versions none that is older, a prerelease or another variant."
+)
+class TagRules:
+    range: str | None = strawberry.field(description="Only versions in this range, as npm writes it: >=1.2 <2, ~1.27, 1.x || 3.x.")
+    level: Level | None = strawberry.field(
+        description="Only versions, and no further from what a device runs: any newer one, of the same major, of the same minor."
+    )
+    prereleases: bool = strawberry.field(
+        description="Whether 1.28.0-rc.1 is taken by devices that run no prerelease; those that do take the next one anyway."
+    )
+    same_variant: bool = strawberry.field(description="Whether a device on 1.26-alpine is kept from 1.27 and from 1.27-perl.")
+    regex: str | None = strawberry.field(
+        description="Only tags that this RE2 expression matches as a whole, ordered by its group: that named version, or the first."
+    )
+    include: list[str] = strawberry.field(description="Only tags that one of these globs matches; none is all.")
+    exclude: list[str] = strawberry.field(description="No tag that one of these globs matches.")
+    order: Order = strawberry.field(description="What makes one tag newer than another.")
+    moving: list[str] = strawberry.field(
+        description="Tags such as stable: taken whenever they are pushed, whatever devices run; devices on them wait for that."
+    )
+
+
+@strawberry.input(
+    description="Which tags are taken, and which of two is the newer. By default any; of versions none that is older, a prerelease or another variant."
+)
+class TagRulesInput:
+    range: str | None = strawberry.field(
+        description="Only versions in this range, as npm writes it: >=1.2 <2, ~1.27, 1.x || 3.x.", default=None
+    )
+    level: Level | None = strawberry.field(
+        description="Only versions, and no further from what a device runs: any newer one, of the same major, of the same minor.",
+        default=None,
+    )
+    prereleases: bool = strawberry.field(
+        description="Whether 1.28.0-rc.1 is taken by devices that run no prerelease; those that do take the next one anyway.", default=False
+    )
+    same_variant: bool = strawberry.field(description="Whether a device on 1.26-alpine is kept from 1.27 and from 1.27-perl.", default=True)
+    regex: str | None = strawberry.field(
+        description="Only tags that this RE2 expression matches as a whole, ordered by its group: that named version, or the first.",
+        default=None,
+    )
+    include: list[str] = strawberry.field(description="Only tags that one of these globs matches; none is all.", default_factory=list)
+    exclude: list[str] = strawberry.field(
+        description="No tag that one of these globs matches.", default_factory=lambda: list(DEFAULT_EXCLUDE)
+    )
+    order: Order = strawberry.field(description="What makes one tag newer than another.", default=Order.VERSION)
+    moving: list[str] = strawberry.field(
+        description="Tags such as stable: taken whenever they are pushed, whatever devices run; devices on them wait for that.",
+        default_factory=list,
+    )
+
+
+@strawberry.type(description="What the registry is asked, and what its answers decide.")
+class Registry:
+    unresolved: Unresolved = strawberry.field(description="What to do about a pushed tag whose digest nobody can tell.")
+    poll_minutes: float | None = strawberry.field(description="How often the registry is asked for new tags; null is never.")
+    min_age_minutes: float = strawberry.field(description="How long ago Rollwave must first have heard of an image before it is taken.")
+    check_platforms: bool = strawberry.field(description="Whether the image must be there for the platforms of the devices.")
+
+
+@strawberry.input(description="What the registry is asked, and what its answers decide.")
+class RegistryInput:
+    unresolved: Unresolved = strawberry.field(
+        description="What to do about a pushed tag whose digest nobody can tell.", default=Unresolved.AUTO
+    )
+    poll_minutes: float | None = strawberry.field(description="How often the registry is asked for new tags; null is never.", default=None)
+    min_age_minutes: float = strawberry.field(
+        description="How long ago Rollwave must first have heard of an image before it is taken.", default=0
+    )
+    check_platforms: bool = strawberry.field(description="Whether the image must be there for the platforms of the devices.", default=False)
