@@ -218,7 +218,7 @@ def _unordered(rules: TagRules, tag: str) -> str | None:
         case Order.NUMERICAL:
             return None if _place(rules, tag) else "is not a number"
         case Order.ALPHABETICAL:
-            return None
+            return None if _place(rules, tag) else "has nothing to be ordered by"
         case never:
             assert_never(never)
 

@@ -239,7 +239,7 @@ class CheckInput:
 
 
 @strawberry.type(
-    description="Which tags are taken, and which of two is the newer. By default any; of versions none that is older, a prerelease or another variant."
+    description="Which tags are taken, and which is newer. By default any; of versions none that is older, a prerelease or another variant."
 )
 class TagRules:
     range: str | None = strawberry.field(description="Only versions in this range, as npm writes it: >=1.2 <2, ~1.27, 1.x || 3.x.")
@@ -262,7 +262,7 @@ class TagRules:
 
 
 @strawberry.input(
-    description="Which tags are taken, and which of two is the newer. By default any; of versions none that is older, a prerelease or another variant."
+    description="Which tags are taken, and which is newer. By default any; of versions none that is older, a prerelease or another variant."
 )
 class TagRulesInput:
     range: str | None = strawberry.field(
