@@ -17,6 +17,9 @@ READ = """{ policy(id: "1") {
   schedule { notBefore notAfter windows { cron minutes timezone } timezone timezoneLabel }
   checks { kind name url expectedStatuses host port baseUrl query successCondition failureCondition intervalSeconds timeoutSeconds
            count failureLimit inconclusiveLimit consecutiveErrorLimit }
+  tags { range level prereleases sameVariant regex include exclude order moving }
+  registry { unresolved pollMinutes minAgeMinutes checkPlatforms }
+  approvedImagesOnly
 } }"""
 CANARY = "7838cecf-567c-4d54-9e48-62b4471df6bd"
 EVERYTHING: dict[str, Any] = {
@@ -43,6 +46,12 @@ EVERYTHING: dict[str, Any] = {
         ],
         "timezone": "Europe/Paris", "timezoneLabel": "tz",
     },
+    "tags": {
+        "range": ">=1.2 <2", "level": "MINOR", "prereleases": True, "sameVariant": False, "regex": "v(?P<version>.+)", "include": ["v1.*"],
+        "exclude": ["*-debug"], "order": "VERSION", "moving": ["stable"],
+    },
+    "registry": {"unresolved": "BY_TAG", "pollMinutes": 5.0, "minAgeMinutes": 60.0, "checkPlatforms": True},
+    "approvedImagesOnly": True,
 }  # fmt: skip
 NOTHING: dict[str, Any] = dict.fromkeys(
     ("url", "expectedStatuses", "host", "port", "baseUrl", "query", "successCondition", "failureCondition", "count", "failureLimit",
@@ -76,11 +85,18 @@ async def test_what_is_written_is_read_and_what_is_left_out_stays(api: Api) -> N
 
 async def test_null_makes_a_group_of_settings_what_it_is_by_default(api: Api) -> None:
     await api.graphql(CREATE, input={"imagePattern": "nginx", "updateStrategy": "STAGED", "checks": CHECKS} | EVERYTHING)
-    await api.graphql(UPDATE, id="1", input=dict.fromkeys(("stages", "maxRates", "retries", "pace", "schedule", "checks")))
+    await api.graphql(
+        UPDATE, id="1", input=dict.fromkeys(("stages", "maxRates", "retries", "pace", "schedule", "checks", "tags", "registry"))
+    )
 
     policy = (await api.graphql(READ))["policy"]
     assert (policy["stages"], policy["checks"]) == ([], [])
     assert policy["retries"]["failed"] == 0
+    assert policy["tags"] == {
+        "range": None, "level": None, "prereleases": False, "sameVariant": True, "regex": None, "include": [],
+        "exclude": ["*.sig", "*.att", "*.sbom"], "order": "VERSION", "moving": [],
+    }  # fmt: skip
+    assert policy["registry"] == {"unresolved": "AUTO", "pollMinutes": None, "minAgeMinutes": 0.0, "checkPlatforms": False}
     assert policy["schedule"] == {"notBefore": None, "notAfter": None, "windows": [], "timezone": "UTC", "timezoneLabel": "timezone"}
 
 
@@ -120,6 +136,10 @@ async def test_null_makes_a_group_of_settings_what_it_is_by_default(api: Api) ->
         ({"checks": [CHECKS[0], CHECKS[0]]}, "checks: two have the same name"),
         ({"checks": [CHECKS[0]], "healthCheckEnabled": False}, "need healthCheckEnabled"),
         ({"updateStrategy": "SCHEDULED"}, "updateStrategy: scheduled needs a schedule with notBefore, notAfter or windows"),
+        ({"tags": {"range": ">2 <1"}}, "tags.range: no version can be in “>2 <1”"),
+        ({"tags": {"order": "NUMERICAL", "level": "PATCH"}}, "tags: level: is about versions, and the order is numerical"),
+        ({"tags": {"regex": "(a_b"}}, "tags.regex: “(a_b” is not a regular expression"),
+        ({"registry": {"pollMinutes": 0.5}}, "registry.pollMinutes"),
         ({"updateStrategy": "AUTO", "stages": [{"sharePercent": 100}]}, "stages: auto has none"),
     ],
 )
