@@ -156,7 +156,7 @@ CASES: list[tuple[Rules, str, str | None, str]] = [
     (NUMERICAL, "20240930 20241001 latest / 20240101", "20241001", "latest is not a number"),
     (NUMERICAL, "7 / 8", None, "7 is older than 8"),
     (NUMERICAL, "7 / latest -", "7", ""),
-    ({"order": "alphabetical", "regex": "RELEASE[.](.*)"}, "RELEASE.2024-02 RELEASE. / RELEASE.2024-01", "RELEASE.2024-02", "RELEASE. has nothing"),
+    (ALPHABETICAL | {"regex": "RELEASE[.](.*)"}, "RELEASE.2024-02 RELEASE. / RELEASE.2024-01", "RELEASE.2024-02", "RELEASE. has nothing"),
     # Moving tags.
     (STABLE, "stable 1.27 / stable", "stable", "1.27 is not for devices on stable, a tag that moves by itself"),
     (STABLE, "stable / 1.27", "stable", ""),
