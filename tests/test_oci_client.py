@@ -665,9 +665,8 @@ async def test_a_token_that_is_no_longer_good_is_renewed_once(client: Client) ->
         r.interrupt = always(lambda: web.json_response({"token": "never-good"}), "/token")
         r.tokens.clear()
         before = len(r.requests)
-        assert (
-            await unanswered(client.digest(r.registry, r.image(APP, "1"))) == f"{r.host} wants credentials, and we have none for it (401)"
-        )
+        said = await unanswered(client.digest(r.registry, r.image(APP, "1")))
+        assert said == f"{r.host} does not show {APP} to us without credentials, or does not have it (401)"
         assert len(r.requests) == before + 3
 
 
@@ -714,6 +713,14 @@ async def test_what_is_no_token_is_no_answer(client: Client, body: bytes) -> Non
         said = await unanswered(client.digest(r.registry, r.image(APP, "1")))
 
     assert said == f"{r.host} hands out no token that can be understood"
+
+
+async def test_credentials_that_are_good_for_other_repositories_are_not_said_to_be_refused(client: Client) -> None:
+    async with registry(wants="bearer", credentials=CREDENTIALS) as r:
+        r.interrupt = always(lambda: web.json_response({"token": "for-something-else"}), "/token")
+        said = await unanswered(client.digest(r.registry, r.image(APP, "1")))
+
+    assert said == f"{r.host} does not show {APP} to our credentials, or does not have it (401)"
 
 
 @pytest.mark.parametrize("wants", ["bearer", "basic"])

@@ -31,7 +31,7 @@ class Asking:
         if proof is not None:
             answer = await self._wire.ask(registry, method, url, _headers(accept, proof))
         if answer.status == 401:
-            raise refusal(registry, 401)
+            raise _hidden(registry, topic) if (proof or "").startswith("Bearer ") else refusal(registry, 401)
         return answer
 
     async def fetch(self, registry: Registry, topic: Topic, url: URL, accept: str) -> Answer:
@@ -47,6 +47,12 @@ class Asking:
         if url.origin() == base(registry):
             return await self.ask(registry, topic, "GET", url, accept)
         return await self._wire.ask_elsewhere(registry, url, _headers(accept, None))
+
+
+def _hidden(registry: Registry, topic: Topic) -> Unanswered:
+    """Why a token that was handed out does not help: Docker Hub says so too of what it does not have."""
+    whom = "us without credentials" if registry.credentials is None else "our credentials"
+    return Unanswered(f"{registry.host} does not show {topic.path} to {whom}, or does not have it (401)")
 
 
 def expect(registry: Registry, answer: Answer, what: str) -> Answer:
