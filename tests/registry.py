@@ -15,12 +15,17 @@ from aiohttp.typedefs import Handler
 
 from domain.images import Image
 from domain.registries import Credentials, Registry
+from tests import signing
+from tests.signing import PrivateKey
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 IN_TOTO = "application/vnd.in-toto+json"
+SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
+DSSE = "application/vnd.dsse.envelope.v1+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 Json = dict[str, object]
@@ -165,6 +170,22 @@ class LittleRegistry:
             {**self.descriptor(path, attestation, **notes), "platform": platform_of("unknown/unknown")},
         ]
         return self.tag(path, tag, self.index(path, entries))
+
+    def sign(self, path: str, digest: str, key: PrivateKey) -> str:
+        """Sign an image as cosign 2 does."""
+        payload = signing.simple_signing(digest)
+        note = {"dev.cosignproject.cosign/signature": signing.text(signing.signature(key, payload))}
+        return self.attach(path, digest, "sig", [Layer(SIMPLE_SIGNING, payload, note)])
+
+    def attest(self, path: str, digest: str, key: PrivateKey, predicate_type: str = signing.SLSA) -> str:
+        """Say how an image was made, as cosign 2 does."""
+        envelope = signing.envelope(key, signing.statement(digest, predicate_type))
+        return self.attach(path, digest, "att", [Layer(DSSE, json.dumps(envelope).encode(), {"predicateType": predicate_type})])
+
+    def bundle(self, path: str, digest: str, key: PrivateKey, predicate_type: str = signing.SIGNS) -> str:
+        """Sign an image (or, with another predicate, say something about it) as cosign 3 does: by a sigstore bundle that refers to it."""
+        envelope = signing.envelope(key, signing.statement(digest, predicate_type))
+        return self.refer(path, digest, BUNDLE, [Layer(BUNDLE, signing.bundle(dsseEnvelope=envelope))])
 
     def _blob(self, layer: Layer) -> Json:
         digest = digest_of(layer.content)
