@@ -56,7 +56,7 @@ async def check(db: Database, outside: Outside) -> None:
 
 
 async def _round(db: Database, outside: Outside, rollout: Rollout) -> None:
-    async with db.transaction() as conn:
+    async with db.unheard() as conn:
         now = await db.now(conn)
         if not await measurements.claim(conn, rollout.id, now, LEASE):
             return
@@ -66,7 +66,7 @@ async def _round(db: Database, outside: Outside, rollout: Rollout) -> None:
         made = await asyncio.gather(*_due_of_batch(outside, rollout, of_batch, now), *_due_of_devices(outside, rollout, devices, now))
         await _keep(db, rollout, devices, made)
     finally:
-        async with db.transaction() as conn:
+        async with db.unheard() as conn:
             await measurements.release(conn, rollout.id)
 
 

@@ -39,7 +39,7 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
     """Move the next rollout after `last` once. The same rollout is next again for as long as it moves."""
     rollout: Rollout | None = None
     try:
-        async with db.transaction() as conn:
+        async with db.unheard() as conn:
             rollout = await rollouts.claim(conn, last, await db.now(conn))
             if rollout is None:
                 return last, 0, False
@@ -53,6 +53,7 @@ async def _visit(db: Database, last: RolloutId) -> tuple[RolloutId, int, bool]:
             if move is None:
                 return rollout.id, 0, True
             await moves.save(conn, move, ENGINE)
+        db.notifier.wake()
     except Exception:
         if rollout is None:
             raise
