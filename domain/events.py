@@ -15,6 +15,10 @@ class EventType(StrEnum):
     """What can happen to a rollout and its devices."""
 
     WEBHOOK_RECEIVED = "image.webhook_received"
+    IMAGE_APPROVAL_REQUESTED = "image.approval_requested"
+    IMAGE_APPROVED = "image.approved"
+    IMAGE_REJECTED = "image.rejected"
+    IMAGE_DEPRECATED = "image.deprecated"
     ROLLOUT_CREATED = "image.rollout_created"
     ROLLOUT_ENROLLED = "image.rollout_enrolled"
     ROLLOUT_JOINED = "image.rollout_joined"

@@ -129,6 +129,10 @@ class Pattern:
         _globs(text)
         return cls(text)
 
+    def is_about(self, repository: str) -> bool:
+        """Whether it means images of this repository, of some tag at least."""
+        return _reads(_globs(self.text)[0], repository)
+
     def matches(self, image: Image) -> bool:
         """Whether the image is one this pattern means; without a tag of its own it means every tag."""
         repository, tag = _globs(self.text)

@@ -13,6 +13,7 @@ from domain.health import Outcome
 from domain.images import Pattern
 from domain.pacing import Counts, LabelCap, Pace, Ramp
 from domain.plans import Limits, Plan, Retries, Schedule, Stage, shares
+from domain.provenance import ProvenanceSettings
 from domain.tags import TagRules
 from domain.windows import Window, is_zone
 
@@ -240,6 +241,7 @@ class PolicySettings(_Settings):
     tags: TagRules = TagRules()
     registry: RegistrySettings = RegistrySettings()
     approved_images_only: bool = False
+    provenance: ProvenanceSettings | None = None
     enabled: bool = True
 
     @model_validator(mode="after")

@@ -162,6 +162,11 @@ def goes_back(rules: TagRules, tag: str, than: str) -> bool:
     return first is not None and second is not None and first < second
 
 
+def has_place(rules: TagRules, tag: str) -> bool:
+    """Whether a tag is older or newer than others; latest and stable are neither."""
+    return _place(rules, tag) is not None
+
+
 def choose(rules: TagRules, tags: Collection[str], running: Collection[str]) -> Choice:
     """Which of the tags that a registry has devices that run these would move to, and why not to each of the others.
 

@@ -1,29 +1,40 @@
 """Looks after rollouts that have ended: late devices get their turn, and results become each device's own target, seen by nobody."""
 
 import logging
+from datetime import timedelta
 
 from domain.ids import RolloutId
 from domain.rollouts import Rollout
 from monitor.tending import wake
-from storage import enrolment, folding, rollouts
+from storage import deliveries, enrolment, folding, pushes, rollouts
 from storage.database import Database
 
 CHUNK = 5000
+KEPT = timedelta(days=30)
 log = logging.getLogger(__name__)
 
 
 async def tidy(db: Database) -> int:
     """Give late devices their turn, then fold until nothing is left; returns how many places were folded."""
     await _wake_late_ones(db)
+    await _forget(db)
     folded = 0
     while True:
-        async with db.transaction() as conn:
+        async with db.unheard() as conn:
             if not await enrolment.folding_at_once(conn):
                 return folded
             done = await folding.fold(conn, CHUNK, await db.now(conn))
         folded += done
         if done < CHUNK:
             return folded
+
+
+async def _forget(db: Database) -> None:
+    """Drop what was told long ago and is decided."""
+    async with db.unheard() as conn:
+        now = await db.now(conn)
+        await deliveries.forget(conn, now, KEPT, CHUNK)
+        await pushes.forget(conn, now, KEPT, CHUNK)
 
 
 async def _wake_late_ones(db: Database) -> None:
@@ -36,7 +47,7 @@ async def _wake_late_ones(db: Database) -> None:
 async def _wake_late_ones_of_next(db: Database, last: RolloutId) -> RolloutId | None:
     rollout: Rollout | None = None
     try:
-        async with db.transaction() as conn:
+        async with db.unheard() as conn:
             rollout = await rollouts.claim_for_waking(conn, last)
             if rollout is None:
                 return None

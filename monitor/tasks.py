@@ -7,23 +7,31 @@ from contextlib import asynccontextmanager
 from monitor.checking import check
 from monitor.checks.addresses import Allowed
 from monitor.checks.outside import way_out
+from monitor.intake import take_in
 from monitor.janitor import tidy
 from monitor.loop import keep_running, resting
+from monitor.polling import poll
 from monitor.reconciler import reconcile
 from monitor.relay import Relay
-from resolvers.feed import Feed
-from storage.database import Database
+from resolvers.context import Context
 
 
 @asynccontextmanager
-async def monitoring(db: Database, feed: Feed, allowed: Allowed) -> AsyncIterator[None]:
-    """Reconcile, relay, check and tidy while the block runs; checks from outside reach the addresses that are allowed."""
-    wake = asyncio.Event()
-    relay = await Relay.beginning(db, feed.publish, wake.set)
+async def monitoring(ctx: Context, allowed: Allowed) -> AsyncIterator[None]:
+    """Take in pushes, reconcile, relay, check and tidy while the block runs; checks from outside reach the addresses that are allowed."""
+    db, wake, pushed = ctx.db, asyncio.Event(), asyncio.Event()
+
+    def woken() -> None:
+        wake.set()
+        pushed.set()
+
+    relay = await Relay.beginning(db, ctx.feed.publish, woken)
     async with way_out(allowed) as outside, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(relay.run(), name="relay"),
             group.create_task(keep_running("the reconciler", resting(lambda: reconcile(db)), wake, every=1.0), name="reconciler"),
+            group.create_task(keep_running("the intake", lambda: take_in(ctx), pushed, every=1.0), name="intake"),
+            group.create_task(keep_running("the poller", lambda: poll(ctx), asyncio.Event(), every=5.0), name="poller"),
             group.create_task(keep_running("the checker", lambda: check(db, outside), asyncio.Event(), every=1.0), name="checker"),
             group.create_task(keep_running("the janitor", resting(lambda: tidy(db)), asyncio.Event(), every=10.0), name="janitor"),
         ]

@@ -1,15 +1,14 @@
-"""An image was pushed, or an operator names one: decide what follows from it."""
+"""An image becomes a rollout, since it was pushed or an operator wants it; or why it does not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain import policies as rules
 from domain.actors import Permission
 from domain.errors import BadInput, Conflict, NotFound
 from domain.events import EventType
 from domain.ids import PolicyId, ReleaseId, RolloutId
-from domain.images import Image, Pattern, Push
+from domain.images import Image, Pattern
 from domain.policies import Policy, Scope
 from domain.requests import Request, ask
 from domain.rollouts import Rollout
@@ -22,28 +21,8 @@ from storage import enrolment, events, members, policies, rollouts
 from storage.connection import Connection
 
 MOST_TOGETHER = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided for one image under one policy, or under none."""
-
-    image: str
-    policy_id: PolicyId | None
-    rollout_id: RolloutId | None
-    """The rollout this push started, or belongs to."""
-    started: bool
-    decision: str
-
-
-async def record_push(ctx: Context, push: Push) -> list[Decision]:
-    """Start a rollout under each policy that governs this image, or say why not; the same push again starts nothing."""
-    async with ctx.db.transaction() as conn:
-        await _alone(conn, [push.image])
-        found = rules.scopes(await policies.enabled(conn), push.image)
-        if not found:
-            return [Decision(str(push.image), None, None, False, "no policy matches this image")]
-        return [await _record(ctx, conn, scope, push) for scope in found]
+# How far apart the events of one push may be.
+_ONE_PUSH = timedelta(minutes=15)
 
 
 async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Sequence[str] = ()) -> Rollout:
@@ -54,7 +33,7 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Se
     ctx.actor.must(Permission.OPERATE)
     first, *others = together = together_with(image, also)
     async with ctx.db.transaction() as conn:
-        await _alone(conn, together)
+        await alone(conn, together)
         policy = await policies.locked(conn, policy_id)
         if policy is None:
             raise NotFound(f"there is no policy {policy_id}")
@@ -68,7 +47,7 @@ async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Se
         for one in together:
             await _supersede(ctx, conn, policy_id, one)
         rollout = await rollouts.start(conn, scope, release, first, now, by_hand=True, also=others)
-        await _tell(ctx, conn, rollout, policy)
+        await tell(ctx, conn, rollout, policy)
     return rollout
 
 
@@ -112,7 +91,7 @@ def mismatch(policy: Policy, image: Image) -> str | None:
 
 async def why_not_by_hand(conn: Connection, scope: Scope, image: Image) -> str | None:
     """Why an operator cannot roll this image out now; None if it can be done."""
-    if not await _base_images(conn, scope, image):
+    if not await base_images(conn, scope, image):
         return f"no device that this policy governs runs {image.name}"
     known = await policies.known_release(conn, scope.policy.id, image)
     if known and (why := await policies.why_blocked(conn, known)):
@@ -120,7 +99,7 @@ async def why_not_by_hand(conn: Connection, scope: Scope, image: Image) -> str |
     return None
 
 
-async def _alone(conn: Connection, images: Sequence[Image]) -> None:
+async def alone(conn: Connection, images: Sequence[Image]) -> None:
     """Two pushes of an image are considered one after the other, and nobody moves its rollouts meanwhile."""
     repositories = sorted(image.repository for image in images)
     for repository in repositories:
@@ -128,40 +107,45 @@ async def _alone(conn: Connection, images: Sequence[Image]) -> None:
     await rollouts.lock_active(conn, repositories)
 
 
-async def _record(ctx: Context, conn: Connection, scope: Scope, push: Push) -> Decision:
-    belongs_to, why_not = await _refusal(conn, scope, push.image, await ctx.db.now(conn))
-    started = await _start(ctx, conn, scope, push.image) if why_not is None else None
-    rollout_id = started.id if started else belongs_to
-    decision = Decision(str(push.image), scope.policy.id, rollout_id, started is not None, why_not or f"started rollout {rollout_id}")
-    await events.record(
-        conn, EventType.WEBHOOK_RECEIVED, await ctx.db.now(conn), rollout=rollout_id,
-        image=decision.image, sender=push.sender, policy_id=scope.policy.id, decision=decision.decision,
-    )  # fmt: skip
-    if started is not None:
-        await _tell(ctx, conn, started, scope.policy)
-    return decision
-
-
-async def _refusal(conn: Connection, scope: Scope, image: Image, now: datetime) -> tuple[RolloutId | None, str | None]:
-    """Why this push starts nothing, with the rollout it belongs to; (None, None) when it should start one."""
-    if why := over(scope.policy, now):
+async def refusal(conn: Connection, scope: Scope, image: Image, now: datetime) -> tuple[RolloutId | None, str | None]:
+    """Why a pushed image starts nothing, with the rollout it belongs to; (None, None) when it should start one."""
+    in_use = await base_images(conn, scope, image)
+    if why := unwanted(scope.policy, image, in_use, now):
         return None, why
-    in_use = await _base_images(conn, scope, image)
-    if not in_use:
-        return None, f"no device that this policy governs runs {image.name}"
     if in_use == [image]:
         return None, f"every device already runs {image}"
-    if (known := await policies.known_release(conn, scope.policy.id, image)) and (refusal := await _known(conn, known)):
-        return refusal
-    wanted = scope.policy.settings.tags
-    if why := judge(wanted, image.tag or "", {used.tag or "" for used in in_use}):
-        return None, why
-    active = await rollouts.locked_active(conn, scope.policy.id, image.repository)
+    if (known := await _earlier(conn, scope, image, now)) and (why_not := await _known(conn, known)):
+        return why_not
+    active = next(iter(await rollouts.active(conn, scope.policy.id, [image.repository])), None)
     if active and active.also:
         return active.id, f"rollout {active.id} moves {image.name} together with other images; it must end first"
-    if active and goes_back(wanted, image.tag or "", active.image.tag or ""):
+    if active and goes_back(scope.policy.settings.tags, image.tag or "", active.image.tag or ""):
         return active.id, f"rollout {active.id} brings a newer version, {active.image}"
     return None, None
+
+
+def unwanted(policy: Policy, image: Image, in_use: Sequence[Image], now: datetime) -> str | None:
+    """Why a pushed image is nothing for the devices of a policy, whatever its digest; None if it may be something."""
+    if why := over(policy, now):
+        return why
+    if not in_use:
+        return f"no device that this policy governs runs {image.name}"
+    return judge(policy.settings.tags, image.tag or "", {used.tag or "" for used in in_use})
+
+
+async def start(ctx: Context, conn: Connection, scope: Scope, image: Image) -> Rollout:
+    """Begin to roll out what was pushed; what is under way of the same image is superseded."""
+    now = await ctx.db.now(conn)
+    release, _ = await policies.release(conn, scope.policy.id, image, now)
+    await _supersede(ctx, conn, scope.policy.id, image)
+    return await rollouts.start(conn, scope, release, image, now, by_hand=False)
+
+
+async def _earlier(conn: Connection, scope: Scope, image: Image, now: datetime) -> ReleaseId | None:
+    """The release that this is. A push may be told twice, with its digest and without: within a quarter of an hour that is one."""
+    if known := await policies.known_release(conn, scope.policy.id, image):
+        return known
+    return await rollouts.recent_release_of_tag(conn, scope.policy.id, image, now - _ONE_PUSH)
 
 
 async def _known(conn: Connection, release: ReleaseId) -> tuple[RolloutId | None, str] | None:
@@ -174,15 +158,9 @@ async def _known(conn: Connection, release: ReleaseId) -> tuple[RolloutId | None
     return latest.id, f"this release is known: rollout {latest.id}"
 
 
-async def _base_images(conn: Connection, scope: Scope, image: Image) -> list[Image]:
+async def base_images(conn: Connection, scope: Scope, image: Image) -> list[Image]:
+    """What the devices that a policy governs are based on, of an image's repository."""
     return await members.base_images(conn, image.repository, scope.fleet, scope.except_fleets)
-
-
-async def _start(ctx: Context, conn: Connection, scope: Scope, image: Image) -> Rollout:
-    now = await ctx.db.now(conn)
-    release, _ = await policies.release(conn, scope.policy.id, image, now)
-    await _supersede(ctx, conn, scope.policy.id, image)
-    return await rollouts.start(conn, scope, release, image, now, by_hand=False)
 
 
 async def _supersede(ctx: Context, conn: Connection, policy_id: PolicyId, image: Image) -> None:
@@ -191,7 +169,8 @@ async def _supersede(ctx: Context, conn: Connection, policy_id: PolicyId, image:
         await moves.save(conn, move, ctx.actor)
 
 
-async def _tell(ctx: Context, conn: Connection, rollout: Rollout, policy: Policy) -> None:
+async def tell(ctx: Context, conn: Connection, rollout: Rollout, policy: Policy) -> None:
+    """Tell that a rollout was created."""
     image = rollout.image
     await events.record(
         conn, EventType.ROLLOUT_CREATED, rollout.created_at, rollout=rollout.id, revision=rollout.revision, image_name=image.name,

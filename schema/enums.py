@@ -3,9 +3,12 @@
 import strawberry
 
 from domain.aside import AsideKind
+from domain.catalogue import Standing
 from domain.checks import CheckKind, State
+from domain.endpoints import Scheme, Sender
 from domain.pacing import Counts
 from domain.previews import LeftOut
+from domain.provenance import Proof
 from domain.settings import RollbackMode, Strategy, Unresolved
 from domain.statuses import DeviceStatus, Status
 from domain.tags import Level, Order
@@ -33,9 +36,13 @@ strawberry.enum(
 strawberry.enum(On, name="WaitsFor", description="Who or what ends a wait.")
 strawberry.enum(AsideKind, name="AsideKind", description="Why a device joins no rollout.")
 
+strawberry.enum(Proof, name="RequiredProof", description="What an image must come with.")
+strawberry.enum(Sender, name="WebhookSender", description="Whose webhooks are understood.")
+strawberry.enum(Scheme, name="WebhookScheme", description="How a webhook proves where it comes from.")
+strawberry.enum(Standing, name="ImageStanding", description="What operators said of an image.")
 strawberry.enum(LeftOut, name="LeftOutReason", description="Why a device that runs the image would not take part in a rollout.")
 
 __all__ = [
-    "AsideKind", "CheckKind", "Counts", "DeviceStatus", "LeftOut", "Level", "On", "Order", "RollbackMode", "State", "Status", "Strategy",
-    "Unresolved",
+    "AsideKind", "CheckKind", "Counts", "DeviceStatus", "LeftOut", "Level", "On", "Order", "Proof", "RollbackMode", "Scheme", "Sender",
+    "Standing", "State", "Status", "Strategy", "Unresolved",
 ]  # fmt: skip

@@ -5,12 +5,16 @@ from datetime import datetime
 import strawberry
 from strawberry.scalars import JSON
 
-from domain.ids import PolicyId, RolloutId
+from domain.catalogue import Standing
+from domain.ids import DeliveryId, EndpointId, PolicyId, RolloutId
 from domain.requests import Request
-from resolvers import aside, devices, images, policies, rollouts
+from resolvers import aside, catalogue, deliveries, devices, endpoints, images, policies, registries, rollouts
 from schema.devices import Device, TargetState
+from schema.endpoints import CreateWebhookEndpointInput, WebhookEndpoint, WebhookSecret
 from schema.paging import number
 from schema.policies import CreatePolicyInput, Policy, UpdatePolicyInput, fields_as_written
+from schema.pushes import Delivery
+from schema.registries import KnownImage, Registry
 from schema.rollouts import Rollout
 from schema.session import Info
 
@@ -144,6 +148,63 @@ class Mutation:
     async def create_provisioning_key(self, info: Info, fleet: str | None = None) -> str:
         return await devices.create_provisioning_key(info.context.ctx, fleet)
 
+    @strawberry.mutation(description="Make an address for one sender's webhooks. Its secret is shown this once.")
+    async def create_webhook_endpoint(self, info: Info, input: CreateWebhookEndpointInput) -> WebhookSecret:  # noqa: A002
+        endpoint, secret = await endpoints.create(info.context.ctx, input.wanted())
+        return WebhookSecret(endpoint=WebhookEndpoint.of(endpoint), secret=secret)
+
+    @strawberry.mutation(
+        description="Give an endpoint another secret, shown this once; the old one counts for so many minutes, 0 to 10080, so that "
+        "nothing is refused until the sender knows the new one."
+    )
+    async def rotate_webhook_secret(self, info: Info, id: strawberry.ID, keep_old_minutes: float = 0) -> WebhookSecret:  # noqa: A002
+        endpoint, secret = await endpoints.rotate(info.context.ctx, _endpoint(id), keep_old_minutes)
+        return WebhookSecret(endpoint=WebhookEndpoint.of(endpoint), secret=secret)
+
+    @strawberry.mutation(description="Hear an endpoint again.")
+    async def enable_webhook_endpoint(self, info: Info, id: strawberry.ID) -> WebhookEndpoint:  # noqa: A002
+        return WebhookEndpoint.of(await endpoints.set_enabled(info.context.ctx, _endpoint(id), True))
+
+    @strawberry.mutation(description="Refuse whatever is posted to an endpoint; its secret stays.")
+    async def disable_webhook_endpoint(self, info: Info, id: strawberry.ID) -> WebhookEndpoint:  # noqa: A002
+        return WebhookEndpoint.of(await endpoints.set_enabled(info.context.ctx, _endpoint(id), False))
+
+    @strawberry.mutation(description="Take an endpoint away; what it told stays in the history.")
+    async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> WebhookEndpoint:  # noqa: A002
+        return WebhookEndpoint.of(await endpoints.delete(info.context.ctx, _endpoint(id)))
+
+    @strawberry.mutation(description="Have everything that a delivery told decided anew, as things are now.")
+    async def replay_delivery(self, info: Info, id: strawberry.ID) -> Delivery:  # noqa: A002
+        return Delivery.of(await deliveries.replay(info.context.ctx, DeliveryId(number(id, "delivery"))))
+
+    @strawberry.mutation(
+        description="Let a registry be asked: docker.io, ghcr.io, registry.acme.example:5000. Username and password are for it alone, "
+        "and kept encrypted; what was said of it before is replaced. plainHttp asks it without TLS."
+    )
+    async def set_registry(
+        self, info: Info, host: str, username: str | None = None, password: str | None = None, plain_http: bool = False
+    ) -> Registry:
+        return Registry.of(*await registries.save(info.context.ctx, host, username, password, plain_http=plain_http))
+
+    @strawberry.mutation(description="Let a registry be asked no more; false if it was not.")
+    async def remove_registry(self, info: Info, host: str) -> bool:
+        return await registries.delete(info.context.ctx, host)
+
+    @strawberry.mutation(
+        description="Approve an image, for policies that take approved ones only: ghcr.io/acme/app:1.27@sha256:… for this very image, "
+        "ghcr.io/acme/app:1.27 for whatever has the tag, ghcr.io/acme/app for the whole repository. What waits for it goes on."
+    )
+    async def approve_image(self, info: Info, name: str, remark: str | None = None) -> KnownImage:
+        return KnownImage.of(await catalogue.judge(info.context.ctx, name, Standing.APPROVED, remark))
+
+    @strawberry.mutation(description="Reject an image, or a repository with all that is in it; rollouts under way go on.")
+    async def reject_image(self, info: Info, name: str, remark: str | None = None) -> KnownImage:
+        return KnownImage.of(await catalogue.judge(info.context.ctx, name, Standing.REJECTED, remark))
+
+    @strawberry.mutation(description="Have nobody new get an image that was fine once; devices that run it keep it.")
+    async def deprecate_image(self, info: Info, name: str, remark: str | None = None) -> KnownImage:
+        return KnownImage.of(await catalogue.judge(info.context.ctx, name, Standing.DEPRECATED, remark))
+
 
 async def _request(info: Info, id: strawberry.ID, what: Request, reason: str | None, decided_on: str | None = None) -> Rollout:  # noqa: A002
     return Rollout.of(await rollouts.request(info.context.ctx, _rollout(id), what, reason, decided_on))
@@ -155,3 +216,7 @@ def _rollout(id: strawberry.ID) -> RolloutId:  # noqa: A002
 
 def _policy(id: strawberry.ID) -> PolicyId:  # noqa: A002
     return PolicyId(number(id, "policy"))
+
+
+def _endpoint(id: strawberry.ID) -> EndpointId:  # noqa: A002
+    return EndpointId(number(id, "webhook endpoint"))

@@ -28,9 +28,11 @@ from schema.settings import (
     LabelCap,
     Pace,
     PaceInput,
+    Provenance,
+    ProvenanceInput,
     Ramp,
-    Registry,
-    RegistryInput,
+    RegistryRules,
+    RegistryRulesInput,
     Retries,
     RetriesInput,
     Schedule,
@@ -82,8 +84,9 @@ class Policy:
     schedule: Schedule = strawberry.field(description="When devices may be offered the image.")
     checks: list[Check] = strawberry.field(description="What the server looks at from outside.")
     tags: TagRules = strawberry.field(description="Which tags are taken, and which of two is the newer.")
-    registry: Registry = strawberry.field(description="What the registry is asked, and what its answers decide.")
+    registry: RegistryRules = strawberry.field(description="What the registry is asked, and what its answers decide.")
     approved_images_only: bool = strawberry.field(description="Whether only images that an operator approved are rolled out.")
+    provenance: Provenance | None = strawberry.field(description="What an image must come with; null is nothing.")
     enabled: bool = strawberry.field(description="Whether pushes are acted on.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -100,7 +103,8 @@ class Policy:
             "schedule": _schedule(settings.schedule),
             "checks": [_check(check) for check in settings.checks],
             "tags": _tags(settings.tags),
-            "registry": Registry(**settings.registry.model_dump()),
+            "provenance": settings.provenance and Provenance(**settings.provenance.model_dump()),
+            "registry": RegistryRules(**settings.registry.model_dump()),
         }
         return cls(
             id=strawberry.ID(str(policy.id)),
@@ -189,8 +193,9 @@ class CreatePolicyInput:
     schedule: ScheduleInput | None = None
     checks: list[CheckInput] = strawberry.field(default_factory=list)
     tags: TagRulesInput | None = None
-    registry: RegistryInput | None = None
+    registry: RegistryRulesInput | None = None
     approved_images_only: bool = False
+    provenance: ProvenanceInput | None = None
     enabled: bool = True
 
     def values(self) -> dict[str, object]:
@@ -228,8 +233,9 @@ class UpdatePolicyInput:
     schedule: strawberry.Maybe[ScheduleInput | None]
     checks: strawberry.Maybe[list[CheckInput] | None]
     tags: strawberry.Maybe[TagRulesInput | None]
-    registry: strawberry.Maybe[RegistryInput | None]
+    registry: strawberry.Maybe[RegistryRulesInput | None]
     approved_images_only: strawberry.Maybe[bool | None]
+    provenance: strawberry.Maybe[ProvenanceInput | None]
     enabled: strawberry.Maybe[bool | None]
 
     def changes(self) -> dict[str, object]:

@@ -4,15 +4,19 @@ from typing import Any
 
 import strawberry
 
-from domain.ids import DeviceId, PolicyId, RolloutId
-from resolvers import devices, policies, previews, rollouts
+from domain.ids import DeliveryId, DeviceId, EndpointId, PolicyId, PushId, RolloutId
+from resolvers import catalogue, deliveries, devices, endpoints, policies, polling, previews, pushes, registries, rollouts, trials
 from schema.devices import Device
-from schema.enums import Status
+from schema.endpoints import WebhookEndpoint
+from schema.enums import Standing, Status
 from schema.paging import DEFAULT, Connection, number, paged
 from schema.policies import Policy
 from schema.previews import RolloutPreview
+from schema.pushes import Delivery, Push
+from schema.registries import KnownImage, PolledRepository, Registry
 from schema.rollouts import Rollout
 from schema.session import Info
+from schema.trials import PolicyTest
 
 
 @strawberry.type(description="What can be read.")
@@ -53,6 +57,17 @@ class Query:
         policy = PolicyId(number(policy_id, "policy"))
         return RolloutPreview.of(await previews.preview(info.context.ctx, policy, image, also or (), sample))
 
+    @strawberry.field(
+        description="What a policy would make of an image that is pushed now, or, of a bare repository such as ghcr.io/acme/app, of the "
+        "tags that its registry has. The registry is asked, if it may be; nothing is changed."
+    )
+    async def test_policy(self, info: Info, policy_id: strawberry.ID, image: str) -> PolicyTest:
+        return PolicyTest.of(await trials.trial(info.context.ctx, PolicyId(number(policy_id, "policy")), image))
+
+    @strawberry.field(description="The repositories whose registries are asked for new tags again and again.")
+    async def polled_repositories(self, info: Info) -> list[PolledRepository]:
+        return [PolledRepository.of(polled) for polled in await polling.page(info.context.ctx)]
+
     @strawberry.field(description="One device.")
     async def device(self, info: Info, uuid: strawberry.ID) -> Device | None:
         found = await devices.one(info.context.ctx, uuid)
@@ -64,3 +79,47 @@ class Query:
             return await devices.page(info.context.ctx, DeviceId(place), limit, fleet)
 
         return await paged(first, after, 0, read, lambda device: device.id, Device.of)
+
+    @strawberry.field(description="The addresses that senders post to, in the order they were made.")
+    async def webhook_endpoints(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[WebhookEndpoint]:
+        async def read(place: int, limit: int) -> Any:
+            return await endpoints.page(info.context.ctx, EndpointId(place), limit)
+
+        return await paged(first, after, 0, read, lambda endpoint: endpoint.id, WebhookEndpoint.of)
+
+    @strawberry.field(description="One address that a sender posts to.")
+    async def webhook_endpoint(self, info: Info, id: strawberry.ID) -> WebhookEndpoint | None:  # noqa: A002
+        found = await endpoints.one(info.context.ctx, EndpointId(number(id, "webhook endpoint")))
+        return None if found is None else WebhookEndpoint.of(found)
+
+    @strawberry.field(description="What senders posted, newest first.")
+    async def deliveries(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[Delivery]:
+        async def read(place: int, limit: int) -> Any:
+            return await deliveries.page(info.context.ctx, DeliveryId(place), limit)
+
+        return await paged(first, after, 2**62, read, lambda delivery: delivery.id, Delivery.of)
+
+    @strawberry.field(description="One webhook, and what came of it.")
+    async def delivery(self, info: Info, id: strawberry.ID) -> Delivery | None:  # noqa: A002
+        found = await deliveries.one(info.context.ctx, DeliveryId(number(id, "delivery")))
+        return None if found is None else Delivery.of(found)
+
+    @strawberry.field(description="Images that were pushed, newest first; those that wait for something, or those that are decided.")
+    async def pushes(self, info: Info, first: int = DEFAULT, after: str | None = None, waiting: bool | None = None) -> Connection[Push]:
+        async def read(place: int, limit: int) -> Any:
+            return await pushes.page(info.context.ctx, PushId(place), limit, waiting)
+
+        return await paged(first, after, 2**62, read, lambda push: push.id, Push.of)
+
+    @strawberry.field(description="The registries that may be asked, by host.")
+    async def registries(self, info: Info) -> list[Registry]:
+        return [Registry.of(*known) for known in await registries.known(info.context.ctx)]
+
+    @strawberry.field(description="What is known of images, the newest request first.")
+    async def known_images(
+        self, info: Info, first: int = DEFAULT, after: str | None = None, standing: Standing | None = None
+    ) -> Connection[KnownImage]:
+        async def read(place: int, limit: int) -> Any:
+            return await catalogue.page(info.context.ctx, place, limit, standing)
+
+        return await paged(first, after, 2**62, read, lambda known: known.id, KnownImage.of)

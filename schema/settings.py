@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 from domain.tags import DEFAULT_EXCLUDE
-from schema.enums import CheckKind, Counts, Level, Order, Unresolved
+from schema.enums import CheckKind, Counts, Level, Order, Proof, Unresolved
 
 
 @strawberry.type(description="A limit of its own for a kind of failure; null: only the limit for all kinds holds.")
@@ -292,7 +292,7 @@ class TagRulesInput:
 
 
 @strawberry.type(description="What the registry is asked, and what its answers decide.")
-class Registry:
+class RegistryRules:
     unresolved: Unresolved = strawberry.field(description="What to do about a pushed tag whose digest nobody can tell.")
     poll_minutes: float | None = strawberry.field(description="How often the registry is asked for new tags; null is never.")
     min_age_minutes: float = strawberry.field(description="How long ago Rollwave must first have heard of an image before it is taken.")
@@ -300,7 +300,7 @@ class Registry:
 
 
 @strawberry.input(description="What the registry is asked, and what its answers decide.")
-class RegistryInput:
+class RegistryRulesInput:
     unresolved: Unresolved = strawberry.field(
         description="What to do about a pushed tag whose digest nobody can tell.", default=Unresolved.AUTO
     )
@@ -309,3 +309,29 @@ class RegistryInput:
         description="How long ago Rollwave must first have heard of an image before it is taken.", default=0
     )
     check_platforms: bool = strawberry.field(description="Whether the image must be there for the platforms of the devices.", default=False)
+
+
+@strawberry.type(
+    description="What an image must come with: a signature or an attestation. Without a key it is enough that it is there, by whomever."
+)
+class Provenance:
+    require: Proof = strawberry.field(description="What must be there.")
+    public_key: str | None = strawberry.field(description="The key it must be made with, in PEM; null verifies nothing.")
+    predicate_type: str | None = strawberry.field(
+        description="What an attestation must be about, such as https://slsa.dev/provenance/v1; null is anything."
+    )
+
+
+@strawberry.input(
+    description="What an image must come with: a signature or an attestation. Without a key it is enough that it is there, by whomever."
+)
+class ProvenanceInput:
+    require: Proof = strawberry.field(description="What must be there.")
+    public_key: str | None = strawberry.field(
+        description="The key it must be made with, in PEM: ECDSA with P-256 or P-384, Ed25519, or RSA with at least 2048 bits; "
+        "null verifies nothing.",
+        default=None,
+    )
+    predicate_type: str | None = strawberry.field(
+        description="What an attestation must be about, such as https://slsa.dev/provenance/v1; null is anything.", default=None
+    )

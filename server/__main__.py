@@ -10,6 +10,7 @@ import uvloop
 
 from resolvers import tokens
 from server.embedded import EmbeddedPostgresError
+from server.encryption import with_own_key
 from server.process import database_url, running
 from server.settings import BadSetting, Settings
 from storage.database import Database
@@ -30,7 +31,7 @@ def main() -> int:
     try:
         settings = Settings.read()
         with database_url(settings) as url:
-            uvloop.run(_token(url, given.name) if given.command == "token" else _serve(settings, url))
+            uvloop.run(_token(url, given.name) if given.command == "token" else _serve(with_own_key(settings), url))
     except (BadSetting, EmbeddedPostgresError, NoDatabase) as error:
         print(error, file=sys.stderr)
         return 2

@@ -3,15 +3,22 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
+from domain.actors import NOBODY
 from monitor.tasks import monitoring
+from registries.oci.session import client
+from registries.oidc import Keys
+from resolvers.context import Context
 from resolvers.feed import Feed
+from resolvers.vault import Vault
 from server import devices, health, webhooks
 from server.bodies import MOST_SENT
 from server.errors import HANDLERS
 from server.graphql import Endpoint
+from server.limits import Limits
 from server.settings import Settings
 from server.wiring import Wiring
 from storage.database import Database
@@ -19,15 +26,18 @@ from storage.database import Database
 
 def create_app(settings: Settings, db: Database) -> Starlette:
     """The application on a database that is up to date; its tasks run for as long as the application does."""
-    wiring = Wiring(settings, db, Feed())
+    feed = Feed()
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with wiring.feed.running(), monitoring(db, wiring.feed, settings.check_networks):
-            yield
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session))
+            app.state.wiring = Wiring(settings, Limits(), base)
+            async with monitoring(base, settings.check_networks):
+                yield
 
     graphql = Endpoint(graphiql=settings.graphiql)
-    app = Starlette(
+    return Starlette(
         routes=[
             *devices.routes,
             *webhooks.routes,
@@ -39,5 +49,3 @@ def create_app(settings: Settings, db: Database) -> Starlette:
         max_body_size=MOST_SENT,
         lifespan=lifespan,
     )
-    app.state.wiring = wiring
-    return app

@@ -1,6 +1,7 @@
 """What a REST caller is told of an error: a status, and the sentence."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
@@ -8,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
+from domain.registries import Unanswered
 from storage.database import Database
 
 STATUS: dict[type[Refused], int] = {BadInput: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, Conflict: 409}
@@ -37,6 +39,13 @@ async def unavailable(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": "the database does not answer; try again"}, 503, headers={"retry-after": "5"})
 
 
+async def unanswered(_: Request, error: Exception) -> Response:
+    """Somebody else whom we have to ask does not answer."""
+    assert isinstance(error, Unanswered)
+    seconds = 30 if error.retry_after is None else math.ceil(error.retry_after.total_seconds())
+    return JSONResponse({"error": str(error)}, 503, headers={"retry-after": str(seconds)})
+
+
 async def internal(_: Request, error: Exception) -> Response:
     """A bug of ours: logged whole by the server, told in two words."""
     return JSONResponse({"error": "internal error"}, 500)
@@ -46,6 +55,7 @@ HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respons
     Refused: refused,
     HTTPException: http_error,
     ClientDisconnect: cut_off,
+    Unanswered: unanswered,
     **dict.fromkeys(Database.unavailable, unavailable),
     Exception: internal,
 }

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from cryptography.fernet import Fernet
+
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
 
@@ -26,6 +28,8 @@ class Settings:
     """0 picks a free one."""
     webhook_secret: str | None = None
     """What senders of webhooks must know; without it webhooks are refused."""
+    encryption_keys: tuple[str, ...] = ()
+    """What kept secrets are encrypted with: the first; the others only read. ROLLWAVE_ENCRYPTION_KEY, separated by commas."""
     check_networks: Allowed = field(default_factory=Allowed)
     """The address ranges that health checks from outside may reach; without any there are none."""
     graphiql: bool = False
@@ -46,6 +50,7 @@ class Settings:
             raise BadSetting(f"ROLLWAVE_CHECK_NETWORKS must be networks such as “10.8.0.0/16, fd00::/8”: {bad}") from bad
         return cls(
             check_networks=networks,
+            encryption_keys=_keys(environ.get("ROLLWAVE_ENCRYPTION_KEY", "")),
             database_url=environ.get("DATABASE_URL") or None,
             data_dir=Path(environ.get("ROLLWAVE_DATA_DIR") or default_data_dir()),
             host=environ.get("ROLLWAVE_HOST", "127.0.0.1"),
@@ -53,3 +58,13 @@ class Settings:
             webhook_secret=secret,
             graphiql=environ.get("ROLLWAVE_GRAPHIQL", "") in ("1", "true", "yes"),
         )
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError as bad:
+        raise BadSetting("ROLLWAVE_ENCRYPTION_KEY must be keys of 32 random bytes in URL-safe base64, separated by commas") from bad
+    return keys

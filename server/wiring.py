@@ -1,6 +1,6 @@
 """What requests find behind them, put together once in create_app."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from starlette.requests import HTTPConnection
@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from domain.actors import Actor
 from resolvers.context import Context
 from resolvers.feed import Feed
+from server.limits import Limits
 from server.settings import Settings
 from storage.database import Database
 
@@ -17,8 +18,9 @@ class Wiring:
     """The long-lived parts of one process."""
 
     settings: Settings
-    db: Database
-    feed: Feed
+    limits: Limits
+    base: Context
+    """What every use case is given, but for who asks."""
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Self:
@@ -27,6 +29,14 @@ class Wiring:
         assert isinstance(wiring, cls)
         return wiring
 
+    @property
+    def db(self) -> Database:
+        return self.base.db
+
+    @property
+    def feed(self) -> Feed:
+        return self.base.feed
+
     def context(self, actor: Actor) -> Context:
         """What a use case is given when this actor asks."""
-        return Context(self.db, self.feed, actor)
+        return replace(self.base, actor=actor)

@@ -1,11 +1,13 @@
 """Every statement that reads or writes devices, the keys that let them in, and what they last reported."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.aside import Aside, AsideKind
 from domain.devices import CurrentState, Device, Report
 from domain.ids import DeviceId
+from domain.platforms import LABEL
 from storage.connection import Connection, Row
 
 
@@ -139,6 +141,22 @@ async def set_labels(conn: Connection, device: DeviceId, labels: dict[str, str])
     row = await conn.fetchrow("update devices set labels = $2 where id = $1 returning *", device, labels)
     assert row is not None
     return _device(row)
+
+
+async def platforms(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[str]:
+    """What the devices in scope that run an image are, by their label or by their own words; nothing of those that say nothing."""
+    rows = await conn.fetch(
+        """
+        select distinct coalesce(d.labels ->> $4, c.info ->> 'architecture') as said
+          from services s
+          join devices d on d.id = s.device_id
+          left join current_states c on c.device_id = d.id
+         where s.repository = $1 and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[]))
+           and coalesce(d.labels ->> $4, c.info ->> 'architecture') is not null
+        """,
+        repository, fleet, list(except_fleets), LABEL,
+    )  # fmt: skip
+    return [row["said"] for row in rows]
 
 
 async def by_uuid(conn: Connection, uuid: str) -> Device | None:

@@ -244,6 +244,20 @@ async def latest_of(conn: Connection, release: ReleaseId) -> Rollout | None:
     return None if row is None else _rollout(row)
 
 
+async def recent_release_of_tag(conn: Connection, policy: PolicyId, image: Image, since: datetime) -> ReleaseId | None:
+    """The release of the same tag that was told with a digest where this one has none, or without where it has one, since then."""
+    found: int | None = await conn.fetchval(
+        """
+        select release_id from rollouts
+         where policy_id = $1 and repository = $2 and split_part(image, '@', 1) = split_part($3, '@', 1)
+           and (image like '%@%') <> ($3 like '%@%') and created_at > $4
+         order by id desc limit 1
+        """,
+        policy, image.repository, str(image), since,
+    )  # fmt: skip
+    return None if found is None else ReleaseId(found)
+
+
 async def one(conn: Connection, rollout: RolloutId) -> Rollout | None:
     row = await conn.fetchrow("select * from rollouts where id = $1", rollout)
     return None if row is None else _rollout(row)

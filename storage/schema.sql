@@ -277,6 +277,48 @@ CREATE TABLE public.current_states (
     reported_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.decisions (
+    id bigint NOT NULL,
+    push_id bigint NOT NULL,
+    policy_id bigint,
+    round integer NOT NULL,
+    image text NOT NULL,
+    rollout_id bigint,
+    started boolean NOT NULL,
+    decision text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.decisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.decisions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    endpoint_id bigint,
+    sender text NOT NULL,
+    key text NOT NULL,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    times integer DEFAULT 1 NOT NULL
+);
+
+ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE VIEW public.device_rollout_status AS
  SELECT m.rollout_id,
     d.uuid AS device_uuid,
@@ -378,6 +420,27 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.known_images (
+    id bigint NOT NULL,
+    repository text NOT NULL,
+    image text,
+    status text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone,
+    decided_by text,
+    remark text,
+    CONSTRAINT known_images_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text, 'deprecated'::text])))
+);
+
+ALTER TABLE public.known_images ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.known_images_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.measurements (
     id bigint NOT NULL,
     rollout_id bigint NOT NULL,
@@ -421,6 +484,16 @@ ALTER TABLE public.policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.polled_repositories (
+    repository text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    leased_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    problem text,
+    asked_at timestamp with time zone,
+    seen jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
 CREATE TABLE public.provisioning_keys (
     id bigint NOT NULL,
     hash bytea NOT NULL,
@@ -435,6 +508,39 @@ ALTER TABLE public.provisioning_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.pushes (
+    id bigint NOT NULL,
+    delivery_id bigint,
+    source text NOT NULL,
+    repository text NOT NULL,
+    image text NOT NULL,
+    resolved text,
+    first_at timestamp with time zone NOT NULL,
+    heard_at timestamp with time zone NOT NULL,
+    round integer DEFAULT 1 NOT NULL,
+    due_at timestamp with time zone,
+    leased_until timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    waits_for text
+);
+
+ALTER TABLE public.pushes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.pushes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.registries (
+    host text NOT NULL,
+    username text,
+    password bytea,
+    plain_http boolean NOT NULL,
+    updated_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.releases (
@@ -482,8 +588,44 @@ ALTER TABLE public.tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.webhook_endpoints (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    sender text NOT NULL,
+    scheme text NOT NULL,
+    default_host text,
+    repositories text[] NOT NULL,
+    audience text,
+    service_account text,
+    secret bytea,
+    old_secret bytea,
+    old_until timestamp with time zone,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    rotated_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone
+);
+
+ALTER TABLE public.webhook_endpoints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.webhook_endpoints_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY public.current_states
     ADD CONSTRAINT current_states_pkey PRIMARY KEY (device_id);
+
+ALTER TABLE ONLY public.decisions
+    ADD CONSTRAINT decisions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_endpoint_id_sender_key_key UNIQUE NULLS NOT DISTINCT (endpoint_id, sender, key);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
@@ -493,6 +635,12 @@ ALTER TABLE ONLY public.devices
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (xid, seq);
+
+ALTER TABLE ONLY public.known_images
+    ADD CONSTRAINT known_images_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.known_images
+    ADD CONSTRAINT known_images_repository_image_key UNIQUE NULLS NOT DISTINCT (repository, image);
 
 ALTER TABLE ONLY public.measurements
     ADD CONSTRAINT measurements_pkey PRIMARY KEY (id);
@@ -509,11 +657,23 @@ ALTER TABLE ONLY public.moves
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.polled_repositories
+    ADD CONSTRAINT polled_repositories_pkey PRIMARY KEY (repository);
+
 ALTER TABLE ONLY public.provisioning_keys
     ADD CONSTRAINT provisioning_keys_hash_key UNIQUE (hash);
 
 ALTER TABLE ONLY public.provisioning_keys
     ADD CONSTRAINT provisioning_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pushes
+    ADD CONSTRAINT pushes_delivery_id_image_key UNIQUE (delivery_id, image);
+
+ALTER TABLE ONLY public.pushes
+    ADD CONSTRAINT pushes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.registries
+    ADD CONSTRAINT registries_pkey PRIMARY KEY (host);
 
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (id);
@@ -536,9 +696,20 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+
+CREATE INDEX decisions_of_push ON public.decisions USING btree (push_id, id);
+
+CREATE INDEX deliveries_by_age ON public.deliveries USING btree (received_at);
+
+CREATE INDEX deliveries_of_endpoint ON public.deliveries USING btree (endpoint_id, id);
+
 CREATE INDEX devices_by_fleet ON public.devices USING btree (fleet, id);
 
 CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
+
+CREATE INDEX known_images_by_status ON public.known_images USING btree (status, id);
 
 CREATE INDEX measurements_of_batch ON public.measurements USING btree (rollout_id, stage, device_id, name, id);
 
@@ -554,6 +725,10 @@ CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (de
 
 CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_id, rollout_id, part);
 
+CREATE INDEX pushes_due ON public.pushes USING btree (due_at, id) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX pushes_of_repository ON public.pushes USING btree (repository, id);
+
 CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 
 CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text])) OR ((zones <> '[]'::jsonb) AND (frontier > 0)));
@@ -562,6 +737,18 @@ CREATE INDEX services_by_image ON public.services USING btree (repository, image
 
 ALTER TABLE ONLY public.current_states
     ADD CONSTRAINT current_states_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.decisions
+    ADD CONSTRAINT decisions_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id);
+
+ALTER TABLE ONLY public.decisions
+    ADD CONSTRAINT decisions_push_id_fkey FOREIGN KEY (push_id) REFERENCES public.pushes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.decisions
+    ADD CONSTRAINT decisions_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES public.rollouts(id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id);
 
 ALTER TABLE ONLY public.measurements
     ADD CONSTRAINT measurements_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
@@ -580,6 +767,9 @@ ALTER TABLE ONLY public.members
 
 ALTER TABLE ONLY public.moves
     ADD CONSTRAINT moves_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES public.rollouts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.pushes
+    ADD CONSTRAINT pushes_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES public.deliveries(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id);

@@ -64,11 +64,35 @@ class Api:
         async with self.http.post(f"/api/v1/webhooks/docker-registry/{secret or self.secret}", json=body) as response:
             return response.status, await response.json()
 
-    async def push(self, image: str) -> Any:
-        """Docker Hub says an image was pushed."""
+    async def told(self, body: Any) -> list[Any]:
+        """Post to the webhook, and what is decided of it."""
+        status, answer = await self.webhook(body)
+        assert status == 202, answer
+        return await self.decided(answer["delivery_id"])
+
+    async def push(self, image: str) -> list[Any]:
+        """Docker Hub says an image was pushed; what is decided of it."""
         name, _, tag = image.partition(":")
-        _, answer = await self.webhook({"repository": {"repo_name": name}, "push_data": {"tag": tag}})
-        return answer
+        return await self.told({"repository": {"repo_name": name}, "push_data": {"tag": tag}})
+
+    async def delivery(self, delivery: str) -> Any:
+        """What was posted, and what came of it so far."""
+        answer = await self.graphql(
+            """query ($id: ID!) { delivery(id: $id) {
+                 id sender key times headers body endpoint { id }
+                 pushes { image resolved source dueAt waitsFor decisions { image policyId rolloutId started decision } }
+               } }""",
+            id=delivery,
+        )
+        return answer["delivery"]
+
+    async def decided(self, delivery: str) -> list[Any]:
+        """What was decided of a delivery, once everything is."""
+        async with asyncio.timeout(10):
+            while any(push["dueAt"] for push in (await self.delivery(delivery))["pushes"]):
+                await asyncio.sleep(0.02)
+        found = await self.delivery(delivery)
+        return [decision for push in found["pushes"] for decision in push["decisions"]]
 
     @asynccontextmanager
     async def subscribed(self, document: str, **variables: Any) -> AsyncIterator[AsyncIterator[Any]]:

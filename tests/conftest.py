@@ -9,10 +9,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from cryptography.fernet import Fernet
 
 from domain.actors import Actor
 from resolvers.context import Context
 from resolvers.feed import Feed
+from resolvers.vault import Vault
 from server.embedded import embedded_postgres
 from server.process import Running, running
 from server.settings import Settings
@@ -23,6 +25,7 @@ from tests.clock import MovableClock
 from tests.field import Field
 
 SECRET = "a-secret-for-webhooks"
+KEYS = (Fernet.generate_key().decode(),)
 _numbers = count(1)
 
 
@@ -76,7 +79,7 @@ async def db(database_url: str, clock: MovableClock) -> AsyncIterator[Database]:
 @pytest.fixture
 def operator(db: Database) -> Context:
     """An operator in this process, with nothing running beside."""
-    return Context(db, Feed(), Actor.operator("ops"))
+    return Context(db, Feed(), Actor.operator("ops"), Vault(KEYS))
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ async def field(operator: Context, clock: MovableClock) -> AsyncIterator[Field]:
 @pytest.fixture
 def settings() -> Settings:
     """A server on a free port."""
-    return Settings(port=0, webhook_secret=SECRET)
+    return Settings(port=0, webhook_secret=SECRET, encryption_keys=KEYS)
 
 
 @pytest.fixture

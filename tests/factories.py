@@ -5,16 +5,16 @@ from typing import Any
 
 from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
-from domain.images import Image, Push
 from domain.policies import Policy
 from domain.rollouts import Rollout
 from monitor.reconciler import reconcile
-from resolvers import images, policies
+from resolvers import policies
 from resolvers.context import Context
 from storage import members, rollouts
 from storage.connection import Connection
 from storage.database import Database
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 
 async def a_policy(operator: Context, **settings: Any) -> Policy:
@@ -31,7 +31,7 @@ async def a_policy(operator: Context, **settings: Any) -> Policy:
 
 async def push(operator: Context, image: str) -> RolloutId:
     """A registry says an image was pushed, and a rollout starts."""
-    [decision] = await images.record_push(operator, Push(Image.parse(image), "test"))
+    [decision] = await pushed(operator, image)
     assert decision.started, decision.decision
     assert decision.rollout_id is not None
     return decision.rollout_id

@@ -21,7 +21,6 @@ from domain.devices import Device, Report
 from domain.errors import Refused
 from domain.events import Cursor
 from domain.ids import PolicyId, RolloutId
-from domain.images import Image, Push
 from domain.requests import Request
 from domain.statuses import Status
 from domain.targets import Target
@@ -37,6 +36,7 @@ from tests.api import eventually
 from tests.clock import MovableClock
 from tests.factories import a_policy
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 SECONDS = 3.5
 REPOSITORIES = ("nats", "nginx", "redis")
@@ -164,7 +164,7 @@ class Registry(Somebody):
                     webhooks.create_task(self._tell(self.world.image(repository)))
 
     async def _tell(self, image: str) -> None:
-        await images.record_push(self.door, Push(Image.parse(image), "test"))
+        await pushed(self.door, image)
 
 
 class Operator(Somebody):

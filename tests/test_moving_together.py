@@ -7,7 +7,6 @@ import pytest
 from domain.devices import Report
 from domain.errors import BadInput, Conflict
 from domain.ids import DeviceId, RolloutId
-from domain.images import Image, Push
 from domain.requests import Request
 from domain.statuses import DeviceStatus, Status
 from monitor.janitor import tidy
@@ -17,6 +16,7 @@ from resolvers.context import Context
 from tests.clock import MovableClock
 from tests.factories import a_policy, read
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 OLD = {"api": "acme/api:1.0.0", "web": "acme/web:1.0.0"}
 NEW = {"api": "acme/api:2.0.0", "web": "acme/web:2.0.0"}
@@ -139,11 +139,11 @@ async def test_folding_keeps_what_every_service_was_given(operator: Context, clo
 async def test_a_push_of_one_of_them_waits_for_the_end(operator: Context) -> None:
     device = await _device(operator, OLD)
     rollout = await _begun(operator)
-    [decision] = await images.record_push(operator, Push(Image.parse("acme/web:3.0.0"), "test"))
+    [decision] = await pushed(operator, "acme/web:3.0.0")
     assert not decision.started
     assert decision.decision == f"rollout {rollout} moves acme/web together with other images; it must end first"
     await _obeys(operator, device)
-    [decision] = await images.record_push(operator, Push(Image.parse("acme/web:3.0.0"), "test"))
+    [decision] = await pushed(operator, "acme/web:3.0.0")
     await reconcile(operator.db)
 
     assert decision.started

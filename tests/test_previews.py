@@ -9,7 +9,6 @@ import pytest
 from domain.errors import BadInput, NotFound, Refused
 from domain.health import Outcome
 from domain.ids import DeviceId, PolicyId, RolloutId
-from domain.images import Image, Push
 from domain.previews import LeftOut, Preview, sentence
 from domain.requests import Request
 from monitor.reconciler import reconcile
@@ -21,6 +20,7 @@ from tests.api import everything
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, at, finished, offered, push, read
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 
 async def _uuid(operator: Context, device: DeviceId) -> str:
@@ -61,8 +61,8 @@ async def test_what_is_previewed_is_what_happens(operator: Context, seed: int) -
     everywhere = await a_policy(operator, stages=stages)
     fleet_a = await a_policy(operator, fleet="a")
     await a_policy(operator, image_pattern="nginx:1.*", fleet="b", update_strategy="auto")
-    for pushed in dice.sample(["nginx:1.7.0", "nginx:2.0.0"], dice.randint(0, 2)):
-        await images.record_push(operator, Push(Image.parse(pushed), "test"))
+    for image in dice.sample(["nginx:1.7.0", "nginx:2.0.0"], dice.randint(0, 2)):
+        await pushed(operator, image)
     await reconcile(operator.db)
     await _set_some_aside(operator, known, dice)
 

@@ -27,7 +27,7 @@ from domain.actors import Actor
 from domain.errors import Refused
 from domain.health import ServiceKey
 from domain.ids import DeviceId, RolloutId
-from domain.images import Image, Push
+from domain.images import Image
 from domain.pacing import MINUTE
 from domain.policies import Policy
 from domain.requests import LEGAL, Request
@@ -48,6 +48,7 @@ from tests.histories.model import counted, is_offered, is_taken_back, status_of
 from tests.histories.plans import PLANS, START, uuid_of
 from tests.histories.world import World, look
 from tests.test_reconciler_survives import CUT, Fuse
+from tools.pushing import pushed
 
 T = TypeVar("T")
 
@@ -274,7 +275,7 @@ class Histories(RuleBasedStateMachine):
 
     def _push(self, name: str, tag: str) -> None:
         before, image = self.world, Image.parse(f"{name}:{tag}")
-        for decision in self.run(images.record_push(self.ops, Push(image, "test"))):
+        for decision in self.run(pushed(self.ops, str(image))):
             self.tell(f"{name}:{tag} is pushed: {decision.decision}")
             if decision.started and decision.rollout_id and decision.policy_id:
                 laws.a_release_is_started_once(before, decision.policy_id, image, self.unblocked)

@@ -8,7 +8,6 @@ from domain.errors import Conflict, IllegalMove
 from domain.events import Cursor, EventType
 from domain.health import Outcome
 from domain.ids import DeviceId, PolicyId, RolloutId
-from domain.images import Image, Push
 from domain.requests import Request
 from domain.statuses import DeviceStatus, Status
 from domain.times import shown
@@ -21,6 +20,7 @@ from storage.database import Database
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, everybody_says, finished, offered, polled, push, read
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 
 async def _shown(db: Database, device: DeviceId) -> str:
@@ -443,7 +443,7 @@ async def test_every_move_is_told_under_its_name(operator: Context) -> None:
 async def test_a_push_that_concerns_nobody_is_not_remembered_as_rolled_out(operator: Context) -> None:
     await crowd(operator.db, 2, fleet="paris")
     await a_policy(operator, fleet="berlin")
-    [decision] = await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))
+    [decision] = await pushed(operator, "nginx:2.0.0")
     assert (decision.started, decision.decision) == (False, "no device that this policy governs runs nginx")
 
     await crowd(operator.db, 2, fleet="berlin")
@@ -456,7 +456,7 @@ async def test_a_push_that_concerns_nobody_is_not_remembered_as_rolled_out(opera
 async def test_a_push_of_what_everybody_runs_starts_nothing(operator: Context) -> None:
     await crowd(operator.db, 2, "nginx:2.0.0")
     await a_policy(operator)
-    [decision] = await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))
+    [decision] = await pushed(operator, "nginx:2.0.0")
 
     assert (decision.started, decision.decision) == (False, "every device already runs nginx:2.0.0")
 
@@ -581,7 +581,7 @@ async def test_under_a_policy_whose_time_is_over_nothing_begins(operator: Contex
     policy = await a_policy(operator, schedule={"not_after": not_after})
     clock.advance(hours=2)
     over = f"the time of policy {policy.id} was over at {shown(not_after)}"
-    [decision] = await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))
+    [decision] = await pushed(operator, "nginx:2.0.0")
     assert (decision.started, decision.decision) == (False, over)
     assert (await previews.preview(operator, policy.id, "nginx:2.0.0", [], 0)).refusal == over
     with pytest.raises(Conflict, match=over):
@@ -682,7 +682,7 @@ async def test_a_rollout_to_one_fleet_leaves_what_another_may_still_take_back_al
     berlin, paris = await crowd(operator.db, 2, fleet="berlin"), await crowd(operator.db, 2, fleet="paris")
     await a_policy(operator, update_strategy="auto", fleet="berlin")
     everybody = await a_policy(operator, update_strategy="auto", fleet="paris")
-    [first, second] = [decision.rollout_id for decision in await images.record_push(operator, Push(Image.parse("nginx:2.0.0"), "test"))]
+    [first, second] = [decision.rollout_id for decision in await pushed(operator, "nginx:2.0.0")]
     for rollout in (first, second):
         assert rollout is not None
         await finished(operator.db, rollout)

@@ -32,7 +32,8 @@ class Story:
         return str(rollouts[0]["status"]) if len(rollouts) == 1 else f"{len(rollouts)} rollouts"
 
     async def offered(self) -> int:
-        return int((await self.api.graphql("{ rollouts { nodes { offeredDevices } } }"))["rollouts"]["nodes"][0]["offeredDevices"])
+        nodes = (await self.api.graphql("{ rollouts { nodes { offeredDevices } } }"))["rollouts"]["nodes"]
+        return sum(int(node["offeredDevices"]) for node in nodes)
 
     async def batches_done(self) -> int:
         return (await self.events()).count("image.batch_completed")
@@ -63,7 +64,7 @@ async def _story(api: Api, clock: MovableClock, *, health_check: bool) -> Story:
     await seed.obey()  # of ten devices it alone is awake, and so the first in rank
     await api.graphql(POLICY, healthCheck=health_check)
     answers = [await api.webhook(WEBHOOK) for _ in range(3)]
-    assert [status for status, _ in answers] == [202, 200, 200]
+    assert [status for status, _ in answers] == [202, 202, 202]
     story = Story(api, clock, seed, others)
     await eventually(story.offered, 1)
     return story
@@ -147,7 +148,5 @@ async def test_a_device_that_fails_takes_everybody_back_to_their_own_image(api: 
 
     device = await story.device()
     assert (device["targetState"]["version"], device["rollouts"]["nodes"][0]["status"]) == (15, "ROLLED_BACK")
-    status, answer = await api.webhook(WEBHOOK)
-    assert (status, answer["message"]) == (200, "nothing to do")
-    assert "blocked" in answer["decisions"][0]["decision"]
+    assert "blocked" in (await api.told(WEBHOOK))[-1]["decision"]
     assert await story.status() == "ROLLED_BACK"

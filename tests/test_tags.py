@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import BadInput
-from domain.images import Image, Push
 from domain.plans import document, from_document
 from domain.settings import settings as policy_settings
 from domain.tags import Choice, Level, Order, TagRules, choose, goes_back, judge, why_kept
@@ -18,6 +17,7 @@ from resolvers import images
 from resolvers.context import Context
 from tests.factories import a_policy, finished, offered, push, read
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 Rules = dict[str, Any]
 ANY: Rules = {}
@@ -30,6 +30,7 @@ MIXED: Rules = {"same_variant": False}
 TIMES: Rules = {"regex": "main-[0-9a-f]+-([0-9]+)", "order": "numerical"}
 RELEASES: Rules = {"regex": "release-(?P<version>.+)"}
 ALPHABETICAL: Rules = {"order": "alphabetical"}
+DATED: dict[str, object] = {"order": "alphabetical", "regex": "RELEASE[.](.*)"}
 NUMERICAL: Rules = {"order": "numerical"}
 STABLE: Rules = {"moving": ["stable"], "level": "major"}
 SIGNED = f"sha256-{'0f' * 32}"
@@ -156,7 +157,7 @@ CASES: list[tuple[Rules, str, str | None, str]] = [
     (NUMERICAL, "20240930 20241001 latest / 20240101", "20241001", "latest is not a number"),
     (NUMERICAL, "7 / 8", None, "7 is older than 8"),
     (NUMERICAL, "7 / latest -", "7", ""),
-    (ALPHABETICAL | {"regex": "RELEASE[.](.*)"}, "RELEASE.2024-02 RELEASE. / RELEASE.2024-01", "RELEASE.2024-02", "RELEASE. has nothing"),
+    (DATED, "RELEASE.2024-02 RELEASE. / RELEASE.2024-01", "RELEASE.2024-02", "RELEASE. has nothing"),
     # Moving tags.
     (STABLE, "stable 1.27 / stable", "stable", "1.27 is not for devices on stable, a tag that moves by itself"),
     (STABLE, "stable / 1.27", "stable", ""),
@@ -386,7 +387,7 @@ def test_whatever_is_said_to_be_a_tag_is_judged(rules: TagRules, tag: str, runni
 
 
 async def _refused(operator: Context, image: str) -> str:
-    [decision] = await images.record_push(operator, Push(Image.parse(image), "test"))
+    [decision] = await pushed(operator, image)
     assert not decision.started
     return decision.decision
 

@@ -7,6 +7,7 @@ import hmac
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.conftest import SECRET
 WEBHOOK = "/api/v1/webhooks/docker-registry"
 PAYLOADS = Path(__file__).parent / "payloads"
 NGINX = {"repository": {"repo_name": "nginx"}, "push_data": {"tag": "1.27"}}
+BY_TAG = ", by its tag: docker.io is not among the registries that may be asked (setRegistry)"
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
 
@@ -35,10 +37,8 @@ def signed(body: bytes, secret: str = SECRET) -> str:
 async def pushed(api: Api, image: str, digest: str | None = None) -> tuple[bool, str]:
     """Whether a push of the image started something, and what was decided of it."""
     name, _, tag = image.partition(":")
-    status, answer = await api.webhook({"image": name, "tag": tag, "digest": digest})
-    [decision] = answer["decisions"]
-    assert (status, answer["message"]) in ((202, "rollout started"), (200, "nothing to do"))
-    return status == 202, decision["decision"]
+    *_, last = await api.told({"image": name, "tag": tag, "digest": digest, "build": uuid4().hex})
+    return last["started"], last["decision"].partition(", by its tag")[0]
 
 
 async def rollouts(api: Api) -> list[tuple[str, str]]:
@@ -85,9 +85,9 @@ async def test_who_knows_the_secret_is_heard_and_nobody_else(server: Running, ap
         ("", {"X-Hub-Signature-256": signed(body)}),
         ("", {"X-Signature": signed(body).upper()}),
     ]:
-        assert (await posted(api, body, path=path, **headers))[0] == 200, (path, headers)
+        assert (await posted(api, body, path=path, **headers))[0] == 202, (path, headers)
     squeezed = gzip.compress(body)
-    assert (await posted(api, squeezed, **{"X-Hub-Signature-256": signed(squeezed), "Content-Encoding": "gzip"}))[0] == 200
+    assert (await posted(api, squeezed, **{"X-Hub-Signature-256": signed(squeezed), "Content-Encoding": "gzip"}))[0] == 202
 
 
 async def test_without_a_secret_no_webhook_is_heard(database_url: str) -> None:
@@ -130,26 +130,33 @@ async def test_a_body_that_makes_no_sense_is_refused_and_nothing_changes(server:
     assert await everything(server.db) == before
 
 
-async def test_an_answer_says_what_was_decided_and_a_sender_need_not_try_again(server: Running, api: Api) -> None:
-    empty = await everything(server.db)
-    nobody_governs = await api.webhook(NGINX)
-    assert await everything(server.db) == empty
-    policy = await api.policy()
-    nobody_runs = await api.webhook(NGINX)
-    await api.devices("nginx:1.26", "nginx-exporter:0.9")
-    started = await api.webhook(NGINX)
-    again = await api.webhook(NGINX)
+async def test_a_webhook_is_kept_and_what_came_of_it_can_be_read(server: Running, api: Api) -> None:
     ping = await posted(api, (PAYLOADS / "github_ping.json").read_bytes(), path=f"/{SECRET}", **{"X-GitHub-Event": "ping"})
+    first = await api.webhook(NGINX)
+    await api.decided("1")
+    policy = await api.policy()
+    nobody_runs = await api.told(NGINX)
+    await api.devices("nginx:1.26", "nginx-exporter:0.9")
+    started = await api.told(NGINX)
+    again = await api.webhook(NGINX)
+    decisions = await api.decided("1")
 
-    def told(image: str, policy: str | None, rollout: str | None, decision: str) -> list[dict[str, str | None]]:
-        return [{"image": image, "policy_id": policy, "rollout_id": rollout, "decision": decision}]
+    def told(policy: str | None, rollout: str | None, started: bool, decision: str) -> dict[str, object]:
+        return {"image": "nginx:1.27", "policyId": policy, "rolloutId": rollout, "started": started, "decision": decision}
 
-    nothing = {"message": "nothing to do"}
-    assert nobody_governs == (200, {**nothing, "decisions": told("nginx:1.27", None, None, "no policy matches this image")})
-    assert nobody_runs == (200, {**nothing, "decisions": told("nginx:1.27", policy, None, "no device that this policy governs runs nginx")})
-    assert started == (202, {"message": "rollout started", "decisions": told("nginx:1.27", policy, "1", "started rollout 1")})
-    assert again == (200, {**nothing, "decisions": told("nginx:1.27", policy, "1", "this release is known: rollout 1")})
-    assert ping == (200, {**nothing, "decisions": []})
+    assert ping == (200, {"message": "nothing to do"})
+    assert first == (202, {"message": "accepted", "delivery_id": "1", "images": ["nginx:1.27"]})
+    assert nobody_runs[-1] == told(policy, None, False, "no device that this policy governs runs nginx")
+    assert started[-1] == told(policy, "1", True, f"started rollout 1{BY_TAG}")
+    assert again == (202, {"message": "known already", "delivery_id": "1", "images": ["nginx:1.27"]})
+    assert decisions == [
+        told(None, None, False, "no policy matches this image"),
+        nobody_runs[-1],
+        started[-1],
+        told(policy, "1", False, "this release is known: rollout 1"),
+    ]
+    delivery = await api.delivery("1")
+    assert (delivery["sender"], delivery["times"], json.loads(delivery["body"])) == ("docker-hub", 4, NGINX)
 
 
 # Who sends
@@ -179,8 +186,8 @@ async def test_every_senders_push_reaches_the_device(api: Api, name: str, header
     first, answer = await posted(api, body, **headers, **{"X-Hub-Signature-256": signed(body)})
     again, _ = await posted(api, body, **headers, **{"X-Hub-Signature-256": signed(body)})
 
-    assert (first, again) == (202, 200), answer
-    assert answer["decisions"][0]["image"] == offered
+    assert (first, again) == (202, 202), answer
+    assert (await api.decided(answer["delivery_id"]))[0]["image"] == offered
     await eventually(lambda: api.image(agent.uuid), offered)
     assert await agent.obey() == offered
     await eventually(api.status, "COMPLETED")
@@ -196,8 +203,8 @@ async def test_of_five_webhooks_at_once_one_starts_a_rollout(api: Api) -> None:
 
     answers = await asyncio.gather(*[api.webhook(NGINX) for _ in range(5)])
 
-    assert sorted(status for status, _ in answers) == [200, 200, 200, 200, 202]
-    assert {answer["decisions"][0]["rollout_id"] for _, answer in answers} == {"1"}
+    assert sorted(answer["message"] for _, answer in answers) == ["accepted"] + ["known already"] * 4
+    assert {decision["rolloutId"] for decision in await api.decided("1")} == {"1"}
     await eventually(lambda: api.image(agent.uuid), "nginx:1.27")
     assert (await api.target(agent.uuid))["version"] == 2
     assert len(await rollouts(api)) == 1
@@ -330,28 +337,27 @@ async def test_the_more_specific_policy_governs_and_every_device_obeys_one(api: 
     await api.policy(imagePattern="nginx", fleet="plant-a", enabled=False)
     await api.policy(imagePattern="n*", fleet="plant-a")
 
-    status, answer = await api.webhook(NGINX)
+    decisions = await api.told(NGINX)
     await eventually(lambda: api.image(stray.uuid), "nginx:1.27")
     await eventually(lambda: api.image(b.uuid), "nginx:1.27")
-    by_policy = {decision["policy_id"]: int(decision["rollout_id"]) for decision in answer["decisions"]}
+    by_policy = {decision["policyId"]: int(decision["rolloutId"]) for decision in decisions}
 
-    assert (status, set(by_policy)) == (202, {everybody, careful})
+    assert set(by_policy) == {everybody, careful}
     await eventually(lambda: api.status(by_policy[careful]), "PENDING")
     assert set((await api.rollout(by_policy[everybody]))["devices"]) == {b.uuid, stray.uuid}
     assert set((await api.rollout(by_policy[careful]))["devices"]) == {a.uuid}
     assert await api.image(a.uuid) == "nginx:1.26"
 
 
-async def test_a_policy_that_is_disabled_or_deleted_does_nothing(server: Running, api: Api) -> None:
+async def test_a_policy_that_is_disabled_or_deleted_does_nothing(api: Api) -> None:
     await api.devices("nginx:1.26")
     disabled, deleted = await api.policy(), await api.policy()
     await api.graphql("mutation ($id: ID!) { disablePolicy(id: $id) { enabled } }", id=disabled)
     await api.graphql("mutation ($id: ID!) { deletePolicy(id: $id) { id } }", id=deleted)
-    before = await everything(server.db)
 
     assert await pushed(api, "nginx:1.27") == (False, "no policy matches this image")
 
-    assert await everything(server.db) == before
+    assert await rollouts(api) == []
     await api.graphql("mutation ($id: ID!) { enablePolicy(id: $id) { enabled } }", id=disabled)
     assert await pushed(api, "nginx:1.27") == (True, "started rollout 1")
 

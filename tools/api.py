@@ -1,5 +1,6 @@
 """Rollwave's GraphQL API as an operator's program uses it: queries over HTTP, subscriptions over one WebSocket."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ class Batch(_Seen):
     planned_devices: int
 
 
+class Decision(_Seen):
+    """What was decided about a push."""
+
+    rollout_id: str | None
+    started: bool
+    decision: str
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """An operator's two connections."""
@@ -71,6 +80,16 @@ class Api:
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """One query or mutation; raises TransportQueryError with the server's sentence."""
         return await self.http.execute(GraphQLRequest(query, variable_values=variables))
+
+    async def decisions(self, delivery: str) -> list[Decision]:
+        """What is decided about a webhook, once that is so."""
+        query = """
+            query ($delivery: ID!) { delivery(id: $delivery) { pushes { dueAt decisions { rolloutId started decision } } } }"""
+        pushes = (await self.ask(query, delivery=delivery))["delivery"]["pushes"]
+        while any(push["dueAt"] for push in pushes):
+            await asyncio.sleep(0.1)
+            pushes = (await self.ask(query, delivery=delivery))["delivery"]["pushes"]
+        return [Decision.model_validate(one) for push in pushes for one in push["decisions"]]
 
     async def progress(self, rollout: str) -> AsyncGenerator[Progress, None]:
         """A rollout's progress whenever it changes, to its end."""

@@ -15,17 +15,18 @@ from pathlib import Path
 
 from domain.actors import Actor
 from domain.ids import RolloutId
-from domain.images import Image, Push
 from domain.requests import Request
 from monitor.reconciler import reconcile
-from resolvers import images, policies, progress, rollouts
+from resolvers import policies, progress, rollouts
 from resolvers.context import Context
 from resolvers.feed import Feed
 from server.embedded import embedded_postgres
 from storage import rollouts as storage
 from storage.database import Database
 from storage.migrate import migrate
+from tools import webhook_load
 from tools.crowd import crowd
+from tools.pushing import pushed
 
 SOME, MANY, RUNS = 100_000, 1_000_000, 3
 
@@ -38,7 +39,9 @@ class Figure:
     value: float
     unit: str
     reference: float | None = None
-    """The same work done the other way, in the same unit."""
+    """What it is compared with, in the same unit."""
+    beside: str = "a row for each device"
+    """What that is."""
 
     @property
     def ratio(self) -> float | None:
@@ -52,6 +55,9 @@ async def figures(operator: Context, some: int, many: int) -> AsyncIterator[Figu
     await crowd(db, some, "acme/sensor:1.0.0")
     first = await _begun(operator, "acme/sensor", {"update_strategy": "auto"})
     yield Figure("create_100k", await _seconds(lambda: _enrolled(db, first)), "s", await _median(lambda: _a_row_for_each(db, first)))
+    waits = await webhook_load.measure(db, "acme/sensor")
+    yield Figure("webhook_p99_100k", waits.webhook_p99, "ms", waits.health_p99, "/healthz")
+    yield Figure("webhooks_decided", waits.all_decided, "s")
     await crowd(db, many, "acme/camera:1.0.0")
     stages = [{"share_percent": 25}, {"share_percent": 100}]
     second = await _begun(operator, "acme/camera", {"update_strategy": "manual", "stages": stages, "health_check_enabled": False})
@@ -69,7 +75,7 @@ async def figures(operator: Context, some: int, many: int) -> AsyncIterator[Figu
 async def _begun(operator: Context, repository: str, settings: dict[str, object]) -> RolloutId:
     """A rollout whose devices are still to be ranked."""
     await policies.create(operator, {"image_pattern": repository} | settings)
-    [decision] = await images.record_push(operator, Push(Image.parse(f"{repository}:2.0.0"), "bench"))
+    [decision] = await pushed(operator, f"{repository}:2.0.0", "bench")
     assert decision.rollout_id is not None
     return decision.rollout_id
 
@@ -126,10 +132,15 @@ async def measure(url: str, some: int, many: int) -> list[Figure]:
     await migrate(url)
     async with Database.connect(url) as db:
         async for figure in figures(Context(db, Feed(), Actor.operator("bench")), some, many):
-            beside = f"   a row for each device: {figure.reference:.3f} s, {figure.ratio:.1f} times as long" if figure.ratio else ""
-            print(f"{figure.name:16} {figure.value:9.4f} {figure.unit}{beside}", flush=True)
+            print(f"{figure.name:16} {figure.value:9.4f} {figure.unit}{_beside(figure)}", flush=True)
             measured.append(figure)
     return measured
+
+
+def _beside(figure: Figure) -> str:
+    if figure.ratio is None:
+        return ""
+    return f"   {figure.beside}: {figure.reference:.3f} {figure.unit}, {figure.ratio:.1f} times as long"
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from server.embedded import EmbeddedPostgresError
 from server.process import database_url
 from server.settings import BadSetting, Settings
 from tools import registry, stage
-from tools.api import Api
+from tools.api import Api, Decision
 from tools.ending import Ending
 from tools.fleet import BadImages, Fleet, FleetSettings
 from tools.props import BAD, FIRST, GOOD, NEXT, REPOSITORY, SERVICE, apps, image, policy
@@ -154,23 +154,24 @@ class _Story:
         return ended is Status.ROLLED_BACK and returned
 
     async def _bad_image_again(self) -> bool:
-        self._say(f"Docker Hub sends the webhook for {image(BAD)} once more. The answer:", "bold")
-        said = await self._push(BAD)
-        self.screen.say(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
-        return not any(decision["decision"].startswith("started") for decision in said["decisions"])
+        self._say(f"Docker Hub sends the webhook for {image(BAD)} once more.", "bold")
+        *_, last = await self._push(BAD)
+        return not last.started
 
     async def _push_and_watch(self, tag: str) -> Status | None:
         """How the rollout ended that a push of this tag starts; None if there is none, or it does not end."""
-        decisions = (await self._push(tag))["decisions"]
-        self.screen.say(f"Rollwave answers: {'; '.join(decision['decision'] for decision in decisions)}.")
+        *_, last = await self._push(tag)
         try:
             async with asyncio.timeout(60 * self.asked.poll_every):
-                return await self._watch(decisions[0]["rollout_id"])
+                return None if last.rollout_id is None else await self._watch(last.rollout_id)
         except TimeoutError:
             return None
 
-    async def _push(self, tag: str) -> dict[str, Any]:
-        return await registry.push(self.place.url, self.place.secret, REPOSITORY, tag)
+    async def _push(self, tag: str) -> list[Decision]:
+        said = await registry.push(self.place.url, self.place.secret, REPOSITORY, tag)
+        decisions = await self.api.decisions(said["delivery_id"])
+        self.screen.say(f"Rollwave keeps it as delivery {said['delivery_id']}, and decides: {decisions[-1].decision}.")
+        return decisions
 
     async def _watch(self, rollout: str) -> Status | None:
         return await watch(self.api, self.screen, self.fleet, SERVICE, rollout)

@@ -1,0 +1,26 @@
+"""What a sender posted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.ids import DeliveryId, EndpointId
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook that told of pushes, kept as it came; one that was posted several times is one."""
+
+    id: DeliveryId
+    endpoint_id: EndpointId | None
+    """None for the address that all senders share."""
+    sender: str
+    key: str
+    """The sender's own id for it, or a hash of the body."""
+    headers: dict[str, Any]
+    """Those that tell what it is; none that prove who sent it."""
+    body: bytes
+    received_at: datetime
+    last_at: datetime
+    times: int
+    """How often it was posted."""

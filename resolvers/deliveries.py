@@ -1,0 +1,96 @@
+"""What senders posted: kept before anything follows from it, listed, and decided anew when an operator asks for that."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.actors import Permission
+from domain.deliveries import Delivery
+from domain.endpoints import Endpoint
+from domain.errors import NotFound
+from domain.ids import DeliveryId, EndpointId
+from domain.images import Image, Pattern
+from domain.pushes import Decision
+from domain.versions import Version
+from registries.webhooks import Received
+from resolvers.context import Context
+from storage import deliveries, endpoints, pushes
+from storage.connection import Connection
+
+_LONGEST_HEADER = 200
+_KEPT_HEADERS = ("content-type", "user-agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A delivery that is kept: from here on nothing of it is lost."""
+
+    id: DeliveryId
+    is_new: bool
+
+
+async def receive(ctx: Context, received: Received, endpoint: Endpoint | None, headers: Mapping[str, str], body: bytes) -> Receipt:
+    """Keep a webhook, once however often it is posted, and have what it tells decided. It must tell of an image at least."""
+    key = received.delivery_id or f"sha256:{hashlib.sha256(body).hexdigest()}"
+    async with ctx.db.transaction() as conn:
+        now = await ctx.db.now(conn)
+        id_of = None if endpoint is None else endpoint.id
+        delivery, is_new = await deliveries.keep(conn, id_of, received.sender, key, _telling(headers), body, now)
+        if is_new:
+            await pushes.insert(conn, received.sender, _versions_first(received.images), now, delivery)
+        elif received.delivery_id is None:
+            await pushes.heard_again(conn, delivery, now)
+        if endpoint is not None:
+            await _dismiss(ctx, conn, delivery, endpoint)
+    return Receipt(delivery, is_new)
+
+
+async def replay(ctx: Context, delivery: DeliveryId) -> Delivery:
+    """Have everything that a delivery told decided anew, as things are now; raises NotFound."""
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        found = await deliveries.one(conn, delivery)
+        if found is None:
+            raise NotFound(f"there is no delivery {delivery}")
+        await pushes.replay(conn, delivery, await ctx.db.now(conn))
+        if found.endpoint_id is not None:
+            await _dismiss(ctx, conn, delivery, await endpoints.ever(conn, found.endpoint_id))
+    return found
+
+
+async def one(ctx: Context, delivery: DeliveryId) -> Delivery | None:
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await deliveries.one(conn, delivery)
+
+
+async def page(ctx: Context, before: DeliveryId, limit: int, endpoint: EndpointId | None = None) -> list[Delivery]:
+    """Deliveries, newest first, of one endpoint or of all."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await deliveries.page(conn, before, limit, endpoint)
+
+
+async def _dismiss(ctx: Context, conn: Connection, delivery: DeliveryId, endpoint: Endpoint) -> None:
+    """Images that an endpoint may not speak for are kept, and nothing follows from them."""
+    now = await ctx.db.now(conn)
+    for push in await pushes.of_delivery(conn, delivery):
+        if push.due_at is not None and not _may_speak_for(endpoint, push.image):
+            why = f"endpoint {endpoint.id} may not speak for {push.image.name}"
+            await pushes.decide(conn, push, Decision(push.image, None, None, False, why), now)
+            await pushes.settle(conn, push)
+
+
+def _versions_first(images: Sequence[Image]) -> list[Image]:
+    """One build is often pushed as 1.4.2 and as latest: of two names for it the first is the one that devices are told."""
+    return sorted(images, key=lambda image: Version.parse(image.tag or "") is None)
+
+
+def _may_speak_for(endpoint: Endpoint, image: Image) -> bool:
+    return not endpoint.repositories or any(Pattern.parse(text).matches(image) for text in endpoint.repositories)
+
+
+def _telling(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that say what a webhook is; none of those that prove who sent it."""
+    kept = [name for name in headers if name in _KEPT_HEADERS or name.startswith("ce-") or name.endswith(("-event", "-delivery", "-id"))]
+    return {name: headers[name].replace("\0", "")[:_LONGEST_HEADER] for name in kept[:50]}

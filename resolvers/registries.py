@@ -1,0 +1,73 @@
+"""The registries that operators let Rollwave ask, and asking them."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from domain.actors import Permission
+from domain.errors import BadInput
+from domain.images import Image
+from domain.registries import Credentials, Registry, Unanswered
+from registries.oci.client import Client
+from resolvers.context import Context
+from storage import registries
+
+_LONGEST_PASSWORD = 16_384  # a token of Google's is a JSON file of 2,400 characters
+_Answer = TypeVar("_Answer")
+
+
+class NotNamed(Unanswered):
+    """No operator named this registry, so nobody asks it."""
+
+
+async def save(ctx: Context, host: str, username: str | None, password: str | None, *, plain_http: bool) -> tuple[Registry, str | None]:
+    """Let a registry be asked, with these credentials or with none; raises BadInput."""
+    ctx.actor.must(Permission.OPERATE)
+    host = checked_host(host)
+    if (username is None) != (password is None):
+        raise BadInput("username, password: give both or none")
+    if username is not None and (not username or ":" in username or len(username) > 255):
+        raise BadInput("username: 1 to 255 characters, without “:”")
+    if password is not None and not 0 < len(password) <= _LONGEST_PASSWORD:
+        raise BadInput(f"password: 1 to {_LONGEST_PASSWORD} characters")
+    sealed = None if password is None else ctx.vault.seal(password)
+    async with ctx.db.transaction() as conn:
+        await registries.save(conn, host, username, sealed, plain_http, await ctx.db.now(conn))
+    return Registry(host, None, plain_http), username
+
+
+async def delete(ctx: Context, host: str) -> bool:
+    """Let a registry be asked no more; false if it was not."""
+    ctx.actor.must(Permission.OPERATE)
+    async with ctx.db.transaction() as conn:
+        return await registries.delete(conn, checked_host(host))
+
+
+async def known(ctx: Context) -> list[tuple[Registry, str | None]]:
+    """The registries that may be asked, each with the name it is asked under."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await registries.all_of_them(conn)
+
+
+async def ask(ctx: Context, repository: str, question: Callable[[Client, Registry], Awaitable[_Answer]]) -> _Answer:
+    """Ask the registry of a repository; raises Unanswered, also when nobody may ask it. No connection to the database is held meanwhile."""
+    registry = await _named(ctx, repository.partition("/")[0])
+    if ctx.registries is None or registry is None:
+        host = repository.partition("/")[0]
+        raise NotNamed(f"{host} is not among the registries that may be asked (setRegistry)")
+    return await question(ctx.registries, registry)
+
+
+async def _named(ctx: Context, host: str) -> Registry | None:
+    async with ctx.db.reading() as conn:
+        found = await registries.one(conn, host)
+    if found is None:
+        return None
+    registry, username, password = found
+    credentials = None if username is None or password is None else Credentials(username, ctx.vault.open(password))
+    return Registry(registry.host, credentials, registry.plain_http)
+
+
+def checked_host(text: str) -> str:
+    """A registry's host as it stands in normalised image names; raises BadInput."""
+    return Image.at(text, "library/any").repository.partition("/")[0]

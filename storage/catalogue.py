@@ -1,0 +1,63 @@
+"""Every statement that reads or writes what operators said of images."""
+
+from datetime import datetime
+
+from domain.catalogue import KnownImage, Standing
+from domain.images import Image
+from storage.connection import Connection, Row
+
+
+async def of_repository(conn: Connection, repository: str) -> list[KnownImage]:
+    """All that was said about a repository and the images in it."""
+    return [_known(row) for row in await conn.fetch("select * from known_images where repository = $1 order by id", repository)]
+
+
+async def request(conn: Connection, image: Image, now: datetime) -> bool:
+    """Ask operators what they think of an image, unless they were asked already; tells whether this asked them."""
+    done = await conn.execute(
+        """
+        insert into known_images (repository, image, status, requested_at) values ($1, $2, 'pending', $3)
+        on conflict (repository, image) do nothing
+        """,
+        image.repository, str(image), now,
+    )  # fmt: skip
+    return bool(done == "INSERT 0 1")
+
+
+async def judge(
+    conn: Connection, repository: str, image: Image | None, standing: Standing, actor: str, remark: str | None, now: datetime
+) -> KnownImage:
+    """Keep what an operator said of a repository, or of one image in it."""
+    row = await conn.fetchrow(
+        """
+        insert into known_images (repository, image, status, requested_at, decided_at, decided_by, remark)
+        values ($1, $2, $3, $4, $4, $5, $6)
+        on conflict (repository, image) do update
+           set status = excluded.status, decided_at = excluded.decided_at, decided_by = excluded.decided_by, remark = excluded.remark
+        returning *
+        """,
+        repository, None if image is None else str(image), standing, now, actor, remark,
+    )  # fmt: skip
+    assert row is not None
+    return _known(row)
+
+
+async def page(conn: Connection, before: int, limit: int, standing: Standing | None) -> list[KnownImage]:
+    """What is known of images, newest request first."""
+    rows = await conn.fetch(
+        "select * from known_images where id < $1 and ($3::text is null or status = $3) order by id desc limit $2", before, limit, standing
+    )
+    return [_known(row) for row in rows]
+
+
+def _known(row: Row) -> KnownImage:
+    return KnownImage(
+        id=row["id"],
+        repository=row["repository"],
+        image=None if row["image"] is None else Image.parse(row["image"]),
+        standing=Standing(row["status"]),
+        requested_at=row["requested_at"],
+        decided_at=row["decided_at"],
+        decided_by=row["decided_by"],
+        remark=row["remark"],
+    )

@@ -1,0 +1,68 @@
+"""Every statement that reads or writes what senders posted."""
+
+from datetime import datetime, timedelta
+
+from domain.deliveries import Delivery
+from domain.endpoints import Sender
+from domain.ids import DeliveryId, EndpointId
+from storage.connection import Connection, Row
+
+
+async def keep(
+    conn: Connection, endpoint: EndpointId | None, sender: Sender, key: str, headers: dict[str, str], body: bytes, now: datetime
+) -> tuple[DeliveryId, bool]:
+    """Keep what was posted, and tell whether it is new; of the same one posted many times at once, one is."""
+    row = await conn.fetchrow(
+        """
+        insert into deliveries (endpoint_id, sender, key, headers, body, received_at, last_at) values ($1, $2, $3, $4, $5, $6, $6)
+        on conflict (endpoint_id, sender, key) do update set times = deliveries.times + 1, last_at = excluded.last_at
+        returning id, times = 1 as is_new
+        """,
+        endpoint, sender, key, headers, body, now,
+    )  # fmt: skip
+    assert row is not None
+    return DeliveryId(row["id"]), row["is_new"]
+
+
+async def one(conn: Connection, delivery: DeliveryId) -> Delivery | None:
+    row = await conn.fetchrow("select * from deliveries where id = $1", delivery)
+    return None if row is None else _delivery(row)
+
+
+async def page(conn: Connection, before: DeliveryId, limit: int, endpoint: EndpointId | None = None) -> list[Delivery]:
+    """Deliveries, newest first, of one endpoint or of all."""
+    rows = await conn.fetch(
+        "select * from deliveries where id < $1 and ($3::bigint is null or endpoint_id = $3) order by id desc limit $2",
+        before, limit, endpoint,
+    )  # fmt: skip
+    return [_delivery(row) for row in rows]
+
+
+async def forget(conn: Connection, now: datetime, older_than: timedelta, limit: int) -> int:
+    """Drop old deliveries of which nothing is left to decide; tells how many."""
+    done = await conn.execute(
+        """
+        delete from deliveries where id in (
+            select d.id from deliveries d
+             where d.received_at < $1::timestamptz - $2::interval and d.last_at < $1::timestamptz - $2::interval
+               and not exists (select from pushes p where p.delivery_id = d.id and p.due_at is not null)
+             order by d.received_at limit $3
+               for update skip locked)
+        """,
+        now, older_than, limit,
+    )  # fmt: skip
+    return int(done.split()[-1])
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row["id"]),
+        endpoint_id=row["endpoint_id"] and EndpointId(row["endpoint_id"]),
+        sender=row["sender"],
+        key=row["key"],
+        headers=row["headers"],
+        body=row["body"],
+        received_at=row["received_at"],
+        last_at=row["last_at"],
+        times=row["times"],
+    )

@@ -1,0 +1,228 @@
+"""Every statement that reads or writes pushes: a queue of images to decide about, and what was decided."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from domain.ids import DeliveryId, PolicyId, PushId, RolloutId
+from domain.images import Image
+from domain.pushes import Decision, Push
+from storage.connection import Connection, Row
+
+
+async def insert(conn: Connection, source: str, images: Sequence[Image], now: datetime, delivery: DeliveryId | None = None) -> None:
+    """Images that somebody says were pushed, to be decided about now."""
+    await conn.execute(
+        """
+        insert into pushes (delivery_id, source, repository, image, first_at, heard_at, due_at)
+        select $1, $2, told.repository, told.image, $5, $5, $5 from unnest($3::text[], $4::text[]) as told (repository, image)
+        """,
+        delivery, source, [image.repository for image in images], [str(image) for image in images], now,
+    )  # fmt: skip
+
+
+async def heard_again(conn: Connection, delivery: DeliveryId, now: datetime) -> None:
+    """The same words again may mean another image where they name no digest: those are decided anew."""
+    await conn.execute(
+        """
+        update pushes
+           set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, leased_until = null, resolved = null, waits_for = null
+         where delivery_id = $1 and image not like '%@%'
+        """,
+        delivery, now,
+    )  # fmt: skip
+
+
+async def replay(conn: Connection, delivery: DeliveryId, now: datetime) -> None:
+    """Decide anew about everything that a delivery told."""
+    await conn.execute(
+        """
+        update pushes
+           set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, leased_until = null, resolved = null, waits_for = null
+         where delivery_id = $1
+        """,
+        delivery, now,
+    )  # fmt: skip
+
+
+async def wake(conn: Connection, repository: str, now: datetime) -> None:
+    """Look at once at whatever waits for something about this repository."""
+    await conn.execute("update pushes set due_at = $2 where repository = $1 and due_at > $2", repository, now)
+
+
+async def are_due(conn: Connection, now: datetime) -> bool:
+    """Whether there is anything for `claim`."""
+    due: bool = await conn.fetchval(
+        "select exists (select from pushes where due_at <= $1 and (leased_until is null or leased_until <= $1))", now
+    )
+    return due
+
+
+async def claim(conn: Connection, now: datetime, lease: timedelta) -> Push | None:
+    """The push that has been due for longest, for this caller alone until the lease is over; those of a delivery one after the other."""
+    row = await conn.fetchrow(
+        """
+        update pushes set leased_until = $1::timestamptz + $2::interval
+         where id = (select p.id from pushes p
+                      where p.due_at <= $1 and (p.leased_until is null or p.leased_until <= $1)
+                        and not exists (select from pushes earlier
+                                         where earlier.delivery_id = p.delivery_id and earlier.repository = p.repository
+                                           and earlier.id < p.id and earlier.due_at <= $1)
+                      order by p.due_at, p.id limit 1
+                        for update of p skip locked)
+        returning *
+        """,
+        now, lease,
+    )  # fmt: skip
+    return None if row is None else _push(row)
+
+
+async def locked(conn: Connection, push: Push) -> bool:
+    """Lock a push for the one that decides; false if it was decided, or told again, since it was read."""
+    found: int | None = await conn.fetchval(
+        "select id from pushes where id = $1 and round = $2 and due_at is not null for update", push.id, push.round
+    )
+    return found is not None
+
+
+async def resolved(conn: Connection, push: Push, image: Image) -> None:
+    """Note the digest that the registry gave."""
+    await conn.execute("update pushes set resolved = $2 where id = $1", push.id, str(image))
+
+
+async def is_told_again(conn: Connection, push: Push) -> bool:
+    """Whether the same tag was pushed again since, by whoever says so."""
+    again: bool = await conn.fetchval(
+        """
+        select exists (select from pushes
+                        where repository = $1 and id <> $2 and heard_at > $3 and split_part(image, '@', 1) = split_part($4, '@', 1))
+        """,
+        push.image.repository, push.id, push.heard_at, str(push.image),
+    )  # fmt: skip
+    return again
+
+
+async def first_heard(conn: Connection, image: Image) -> datetime | None:
+    """When this very release was first told of."""
+    first: datetime | None = await conn.fetchval(
+        "select min(first_at) from pushes where repository = $1 and $2 in (image, resolved)", image.repository, str(image)
+    )
+    return first
+
+
+async def was_heard(conn: Connection, image: Image, since: datetime) -> bool:
+    """Whether somebody told of this very release since then, or it is being decided about."""
+    was: bool = await conn.fetchval(
+        """
+        select exists (select from pushes
+                        where repository = $1 and $2 in (image, resolved) and (heard_at >= $3 or due_at is not null))
+        """,
+        image.repository, str(image), since,
+    )  # fmt: skip
+    return was
+
+
+async def decided(conn: Connection, push: Push) -> set[PolicyId | None]:
+    """The policies under which this round of a push is decided already; None stands for no policy."""
+    rows = await conn.fetch("select policy_id from decisions where push_id = $1 and round = $2", push.id, push.round)
+    return {row["policy_id"] for row in rows}
+
+
+async def decide(conn: Connection, push: Push, decision: Decision, now: datetime) -> None:
+    """Keep what was decided; where the round before came to the same, only its time is new."""
+    same = await conn.fetchval(
+        """
+        update decisions set round = $3, at = $8
+         where id = (select id from decisions where push_id = $1 and policy_id is not distinct from $2 order by id desc limit 1)
+           and image = $4 and rollout_id is not distinct from $5 and started = $6 and decision = $7
+        returning id
+        """,
+        push.id, decision.policy_id, push.round, str(decision.image), decision.rollout_id, decision.started, decision.decision, now,
+    )  # fmt: skip
+    if same is None:
+        await conn.execute(
+            """
+            insert into decisions (push_id, policy_id, round, image, rollout_id, started, decision, at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            push.id, decision.policy_id, push.round, str(decision.image), decision.rollout_id, decision.started, decision.decision, now,
+        )  # fmt: skip
+
+
+async def settle(conn: Connection, push: Push) -> None:
+    """Nothing is left to decide."""
+    await conn.execute("update pushes set due_at = null, leased_until = null, waits_for = null where id = $1", push.id)
+
+
+async def put_off(conn: Connection, push: Push, until: datetime, why: str) -> None:
+    """Look again later, unless somebody told it again meanwhile: that is due already."""
+    await conn.execute(
+        """
+        update pushes set due_at = $3, leased_until = null, attempts = attempts + 1, waits_for = $4
+         where id = $1 and round = $2 and due_at is not null
+        """,
+        push.id, push.round, until, why,
+    )  # fmt: skip
+
+
+async def of_delivery(conn: Connection, delivery: DeliveryId) -> list[Push]:
+    """What a delivery told, in its order."""
+    return [_push(row) for row in await conn.fetch("select * from pushes where delivery_id = $1 order by id", delivery)]
+
+
+async def page(conn: Connection, before: PushId, limit: int, waiting: bool | None = None) -> list[Push]:
+    """Pushes, newest first: all, those that wait, or those that are settled."""
+    rows = await conn.fetch(
+        "select * from pushes where id < $1 and ($3::boolean is null or (due_at is not null) = $3) order by id desc limit $2",
+        before, limit, waiting,
+    )  # fmt: skip
+    return [_push(row) for row in rows]
+
+
+async def one(conn: Connection, push: PushId) -> Push | None:
+    row = await conn.fetchrow("select * from pushes where id = $1", push)
+    return None if row is None else _push(row)
+
+
+async def decisions(conn: Connection, push: PushId) -> list[tuple[Decision, datetime]]:
+    """What came of a push, in the order in which it was decided."""
+    rows = await conn.fetch("select * from decisions where push_id = $1 order by id", push)
+    return [(_decision(row), row["at"]) for row in rows]
+
+
+async def forget(conn: Connection, now: datetime, older_than: timedelta, limit: int) -> int:
+    """Drop old pushes that were found by asking and are settled; those of deliveries go with them."""
+    done = await conn.execute(
+        """
+        delete from pushes where id in (
+            select id from pushes where delivery_id is null and due_at is null and heard_at < $1::timestamptz - $2::interval
+             limit $3 for update skip locked)
+        """,
+        now, older_than, limit,
+    )  # fmt: skip
+    return int(done.split()[-1])
+
+
+def _push(row: Row) -> Push:
+    return Push(
+        id=PushId(row["id"]),
+        delivery_id=row["delivery_id"] and DeliveryId(row["delivery_id"]),
+        source=row["source"],
+        image=Image.parse(row["image"]),
+        resolved=None if row["resolved"] is None else Image.parse(row["resolved"]),
+        first_at=row["first_at"],
+        heard_at=row["heard_at"],
+        round=row["round"],
+        due_at=row["due_at"],
+        attempts=row["attempts"],
+        waits_for=row["waits_for"],
+    )
+
+
+def _decision(row: Row) -> Decision:
+    return Decision(
+        image=Image.parse(row["image"]),
+        policy_id=row["policy_id"] and PolicyId(row["policy_id"]),
+        rollout_id=row["rollout_id"] and RolloutId(row["rollout_id"]),
+        started=row["started"],
+        decision=row["decision"],
+    )

@@ -1,0 +1,79 @@
+"""Servers as processes of their own: to be killed, and to be measured from outside."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+
+ROOT = Path(__file__).parent.parent
+
+
+class Process:
+    """`python -m server` on a port."""
+
+    def __init__(self, database_url: str, secret: str) -> None:
+        self._database_url = database_url
+        self._secret = secret
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = f"http://127.0.0.1:{_free_port()}"
+
+    async def start(self) -> None:
+        """Run until it answers."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": self._database_url,
+            "ROLLWAVE_PORT": self.url.rpartition(":")[2],
+            "ROLLWAVE_WEBHOOK_SECRET": self._secret,
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "server", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+            while not await _answers(http, self.url):  # noqa: ASYNC110 – only asking tells
+                await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """As the kernel would: no goodbye."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """As an operator would; returns the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            self._process.send_signal(how)
+        return await self._process.wait()
+
+
+@asynccontextmanager
+async def a_process(database_url: str, secret: str) -> AsyncIterator[Process]:
+    """A server that is gone when the block ends."""
+    process = Process(database_url, secret)
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.kill()
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/healthz") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
