@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from graphql import parse, validate
 from importlinter.cli import lint_imports
 
 import schema
+from schema.build import schema as graphql
 from tools.snapshots import GRAPHQL, ROOT, SQL, database_schema, graphql_schema
 
 
@@ -34,6 +36,14 @@ def test_every_make_command_in_the_readme_exists() -> None:
     exist = set(re.findall(r"^(\w+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert named
     assert named <= exist
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_what_the_docs_ask_over_graphql_can_be_asked(page: Path) -> None:
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        if block.startswith(("mutation", "subscription", "query", "{ ")):
+            assert validate(graphql._schema, parse(block)) == [], block
 
 
 def test_no_lock_file_names_a_registry() -> None:
