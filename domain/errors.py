@@ -25,5 +25,9 @@ class Conflict(Refused):
     """The request is understood, but what is stored now does not allow it."""
 
 
+class Unavailable(Refused):
+    """Nothing is wrong with the request: something of the server's has to be mended, and then the same goes through."""
+
+
 class IllegalMove(Conflict):
     """A rollout in this state cannot be asked for that."""

@@ -1,10 +1,11 @@
 """The registries that operators let Rollwave ask, and asking them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from domain.actors import Permission
-from domain.errors import BadInput
+from domain.errors import BadInput, Unavailable
 from domain.images import Image
 from domain.registries import Credentials, Registry, Unanswered
 from registries.oci.client import Client
@@ -64,8 +65,12 @@ async def _named(ctx: Context, host: str) -> Registry | None:
     if found is None:
         return None
     registry, username, password = found
-    credentials = None if username is None or password is None else Credentials(username, ctx.vault.open(password))
-    return Registry(registry.host, credentials, registry.plain_http)
+    if username is None or password is None:
+        return registry
+    try:
+        return replace(registry, credentials=Credentials(username, ctx.vault.open(password)))
+    except Unavailable as why:
+        raise Unanswered(f"{host} cannot be asked: {why}") from why
 
 
 def checked_host(text: str) -> str:

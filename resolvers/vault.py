@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from domain.errors import Conflict
+from domain.errors import Conflict, Unavailable
 
 
 class Vault:
@@ -15,18 +15,15 @@ class Vault:
 
     def seal(self, secret: str) -> bytes:
         """What is stored; raises Conflict when the server has no key."""
-        return self._opened().encrypt(secret.encode())
-
-    def open(self, sealed: bytes) -> str:
-        """What was sealed; raises Conflict when the server does not have the key it was sealed with."""
-        try:
-            return self._opened().decrypt(sealed).decode()
-        except InvalidToken as wrong:
-            raise Conflict(
-                "a secret was encrypted with a key that is not in ROLLWAVE_ENCRYPTION_KEY: add that key, or set it anew"
-            ) from wrong
-
-    def _opened(self) -> MultiFernet:
         if self._fernet is None:
             raise Conflict("the server keeps no secrets: set ROLLWAVE_ENCRYPTION_KEY, the same for all its processes")
-        return self._fernet
+        return self._fernet.encrypt(secret.encode())
+
+    def open(self, sealed: bytes) -> str:
+        """What was sealed; raises Unavailable when the server does not have the key it was sealed with."""
+        try:
+            if self._fernet is not None:
+                return self._fernet.decrypt(sealed).decode()
+        except InvalidToken:
+            pass
+        raise Unavailable("a kept secret was encrypted with a key that is not in ROLLWAVE_ENCRYPTION_KEY: add that key, or set it anew")

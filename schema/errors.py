@@ -7,7 +7,7 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import StreamExecutionResult
 
-from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
+from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated, Unavailable
 
 CODES: dict[type[Refused], str] = {
     BadInput: "BAD_USER_INPUT",
@@ -15,6 +15,7 @@ CODES: dict[type[Refused], str] = {
     Forbidden: "FORBIDDEN",
     NotFound: "NOT_FOUND",
     Conflict: "CONFLICT",
+    Unavailable: "UNAVAILABLE",
 }
 log = logging.getLogger(__name__)
 

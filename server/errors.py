@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated
+from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated, Unavailable
 from domain.registries import Unanswered
 from storage.database import Database
 
@@ -20,6 +20,12 @@ async def refused(_: Request, error: Exception) -> Response:
     """Somebody asked for what cannot be."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     return JSONResponse({"error": str(error)}, status)
+
+
+async def to_be_mended(_: Request, error: Exception) -> Response:
+    """Whoever runs the server reads why in its log; whoever asked need only try again, and not soon."""
+    log.error("%s", error)
+    return JSONResponse({"error": str(error)}, 503, headers={"retry-after": "60"})
 
 
 async def http_error(_: Request, error: Exception) -> Response:
@@ -53,6 +59,7 @@ async def internal(_: Request, error: Exception) -> Response:
 
 HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Refused: refused,
+    Unavailable: to_be_mended,
     HTTPException: http_error,
     ClientDisconnect: cut_off,
     Unanswered: unanswered,
