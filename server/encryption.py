@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from server.settings import Settings
+from server.settings import BadSetting, Settings
 
 
 def with_own_key(settings: Settings) -> Settings:
@@ -21,7 +21,15 @@ def _own(file: Path) -> str:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         _make(file)
-    return file.read_text().strip()
+    return _checked(file.read_text().strip(), file)
+
+
+def _checked(key: str, file: Path) -> str:
+    try:
+        Fernet(key)
+    except ValueError as bad:
+        raise BadSetting(f"{file} holds no key: put it back as it was, or delete it and set anew every secret that was kept") from bad
+    return key
 
 
 def _make(file: Path) -> None:
