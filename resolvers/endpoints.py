@@ -18,6 +18,7 @@ from storage import endpoints
 from storage.connection import Connection
 
 _MOST_REPOSITORIES = 100
+_LONGEST_TEXT = 255
 _LONGEST_OVERLAP = 7 * 24 * 60
 
 
@@ -154,25 +155,30 @@ def _scheme(wanted: Wanted) -> Scheme:
 
 
 def _checked(wanted: Wanted, scheme: Scheme, now: datetime) -> Endpoint:
-    if not 0 < len(wanted.name.strip()) <= 255:
-        raise BadInput("name: 1 to 255 characters")
     if len(wanted.repositories) > _MOST_REPOSITORIES:
         raise BadInput(f"repositories: at most {_MOST_REPOSITORIES}")
-    if (scheme is Scheme.OIDC) != (wanted.audience is not None and wanted.service_account is not None):
+    if any((scheme is Scheme.OIDC) != (given is not None) for given in (wanted.audience, wanted.service_account)):
         raise BadInput("audience, serviceAccount: give both where Google signs, and neither elsewhere")
     return Endpoint(
         id=EndpointId(0),
-        name=wanted.name.strip(),
+        name=_text("name", wanted.name),
         sender=wanted.sender,
         scheme=scheme,
         default_host=None if wanted.default_host is None else checked_host(wanted.default_host),
         repositories=tuple(Pattern.parse(text).text for text in wanted.repositories),
-        audience=wanted.audience,
-        service_account=wanted.service_account,
+        audience=None if wanted.audience is None else _text("audience", wanted.audience),
+        service_account=None if wanted.service_account is None else _text("serviceAccount", wanted.service_account),
         enabled=True,
         created_at=now,
         rotated_at=now,
     )
+
+
+def _text(field: str, text: str) -> str:
+    text = text.strip()
+    if not (0 < len(text) <= _LONGEST_TEXT and text.isprintable()):
+        raise BadInput(f"{field}: 1 to {_LONGEST_TEXT} characters that can be shown")
+    return text
 
 
 async def _locked(conn: Connection, endpoint: EndpointId) -> Endpoint:
