@@ -25,7 +25,11 @@ async def take_in(ctx: Context) -> None:
     async with ctx.db.reading() as conn:
         if not await pushes.are_due(conn, await ctx.db.now(conn)):
             return
-    await asyncio.gather(*(_work(ctx) for _ in range(AT_ONCE)))
+    ends = await asyncio.gather(*(_work(ctx) for _ in range(AT_ONCE)), return_exceptions=True)
+    # One that fails leaves the others their work, and is told of when none of them is left behind.
+    for end in ends:
+        if end is not None:
+            raise end
 
 
 async def _work(ctx: Context) -> None:
