@@ -180,6 +180,15 @@ def choose(rules: TagRules, tags: Collection[str], running: Collection[str]) -> 
     )
 
 
+def goes_before(rules: TagRules, tag: str, together: Collection[str], running: Collection[str]) -> str | None:
+    """Which of the tags that were pushed together with this one devices go to instead; a tag that moves by itself gives way to none."""
+    if tag in rules.moving:
+        return None
+    taken = [tag, *(other for other in together if judge(rules, other, running) is None)]
+    first = max(taken, key=lambda one: _rank(rules, one, running))
+    return None if first == tag else first
+
+
 def _rank(rules: TagRules, tag: str, running: Collection[str]) -> tuple[Any, ...]:
     """Of two of the same version, one that devices run already; then the one that says more: 1.28.0 rather than 1.28."""
     place = _place(rules, tag)

@@ -1,7 +1,7 @@
 """What senders posted: kept before anything follows from it, listed, and decided anew when an operator asks for that."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.actors import Permission
@@ -11,7 +11,6 @@ from domain.errors import NotFound
 from domain.ids import DeliveryId, EndpointId
 from domain.images import Image, Pattern
 from domain.pushes import Decision
-from domain.versions import Version
 from registries.webhooks import Received
 from resolvers.context import Context
 from storage import deliveries, endpoints, pushes
@@ -36,10 +35,10 @@ async def receive(ctx: Context, received: Received, endpoint: Endpoint | None, h
         now = await ctx.db.now(conn)
         id_of = None if endpoint is None else endpoint.id
         delivery, is_new = await deliveries.keep(conn, id_of, received.sender, key, _telling(headers), body, now)
-        if is_new:
-            await pushes.insert(conn, received.sender, _versions_first(received.images), now, delivery)
-        elif received.delivery_id is None:
+        if not is_new and received.delivery_id is None:
             await pushes.heard_again(conn, delivery, now)
+        # Also when it is known: nothing is lost when a sender gives the name of a delivery to another.
+        await pushes.insert(conn, received.sender, received.images, now, delivery)
         if endpoint is not None:
             await _dismiss(ctx, conn, delivery, endpoint)
     return Receipt(delivery, is_new)
@@ -79,11 +78,6 @@ async def _dismiss(ctx: Context, conn: Connection, delivery: DeliveryId, endpoin
             why = f"endpoint {endpoint.id} may not speak for {push.image.name}"
             await pushes.decide(conn, push, Decision(push.image, None, None, False, why), now)
             await pushes.settle(conn, push)
-
-
-def _versions_first(images: Sequence[Image]) -> list[Image]:
-    """One build is often pushed as 1.4.2 and as latest: of two names for it the first is the one that devices are told."""
-    return sorted(images, key=lambda image: Version.parse(image.tag or "") is None)
 
 
 def _may_speak_for(endpoint: Endpoint, image: Image) -> bool:

@@ -10,13 +10,13 @@ from domain.actors import Permission
 from domain.events import EventType
 from domain.gates import Found, Moment, Unknown
 from domain.ids import DeliveryId, PushId, RolloutId
-from domain.images import Image
+from domain.images import Image, Pattern
 from domain.policies import Scope
 from domain.provenance import Evidence, ProvenanceSettings
 from domain.pushes import Decision, Hold, Push
 from domain.registries import Unanswered
 from domain.settings import PolicySettings, Unresolved
-from domain.tags import has_place
+from domain.tags import goes_before, has_place
 from registries.oci import provenance
 from resolvers import catalogue, images, registries
 from resolvers.context import Context
@@ -128,6 +128,8 @@ async def hold(conn: Connection, scope: Scope, push: Push, found: Found, now: da
     in_use = await images.base_images(conn, scope, image)
     if why := images.unwanted(scope.policy, image, in_use, now):
         return Hold(why), None
+    if first := await _goes_before(conn, scope, push, in_use):
+        return Hold(f"{first}, which was pushed together with it, goes before it"), None
     moves = not has_place(settings.tags, image.tag or "") and any(used.tag == image.tag for used in in_use)
     if unpinned := gates.pinned(found, _unresolved(settings), moves, at):
         return unpinned, None
@@ -135,6 +137,14 @@ async def hold(conn: Connection, scope: Scope, push: Push, found: Found, now: da
     if why_not:
         return Hold(why_not), belongs_to
     return await _gate(conn, scope, push, found, at), None
+
+
+async def _goes_before(conn: Connection, scope: Scope, push: Push, in_use: Sequence[Image]) -> str | None:
+    """One build is often pushed as 1.4.2 and latest at once: those are one rollout, whichever is looked at first."""
+    settings = scope.policy.settings
+    pattern, together = Pattern.parse(settings.image_pattern), await pushes.told_together(conn, push)
+    tags = [other.tag or "" for other in together if pattern.matches(other)]
+    return goes_before(settings.tags, push.image.tag or "", tags, {used.tag or "" for used in in_use})
 
 
 def _unresolved(settings: PolicySettings) -> Unresolved:

@@ -10,11 +10,12 @@ from storage.connection import Connection, Row
 
 
 async def insert(conn: Connection, source: str, images: Sequence[Image], now: datetime, delivery: DeliveryId | None = None) -> None:
-    """Images that somebody says were pushed, to be decided about now."""
+    """Images that somebody says were pushed, to be decided about now; those that the same delivery told before are left as they are."""
     await conn.execute(
         """
         insert into pushes (delivery_id, source, repository, image, first_at, heard_at, due_at)
         select $1, $2, told.repository, told.image, $5, $5, $5 from unnest($3::text[], $4::text[]) as told (repository, image)
+        on conflict (delivery_id, image) do nothing
         """,
         delivery, source, [image.repository for image in images], [str(image) for image in images], now,
     )  # fmt: skip
@@ -58,17 +59,14 @@ async def are_due(conn: Connection, now: datetime) -> bool:
 
 
 async def claim(conn: Connection, now: datetime, lease: timedelta) -> Push | None:
-    """The push that has been due for longest, for this caller alone until the lease is over; those of a delivery one after the other."""
+    """The push that has been due for longest, for this caller alone until the lease is over."""
     row = await conn.fetchrow(
         """
         update pushes set leased_until = $1::timestamptz + $2::interval
-         where id = (select p.id from pushes p
-                      where p.due_at <= $1 and (p.leased_until is null or p.leased_until <= $1)
-                        and not exists (select from pushes earlier
-                                         where earlier.delivery_id = p.delivery_id and earlier.repository = p.repository
-                                           and earlier.id < p.id and earlier.due_at <= $1)
-                      order by p.due_at, p.id limit 1
-                        for update of p skip locked)
+         where id = (select id from pushes
+                      where due_at <= $1 and (leased_until is null or leased_until <= $1)
+                      order by due_at, id limit 1
+                        for update skip locked)
         returning *
         """,
         now, lease,
@@ -99,6 +97,19 @@ async def is_told_again(conn: Connection, push: Push) -> bool:
         push.image.repository, push.id, push.heard_at, str(push.image),
     )  # fmt: skip
     return again
+
+
+async def told_together(conn: Connection, push: Push) -> list[Image]:
+    """The images of the same repository that the same delivery told, but for those that its endpoint may not speak for."""
+    rows = await conn.fetch(
+        """
+        select image from pushes p
+         where delivery_id = $1 and repository = $2
+           and not exists (select from decisions d where d.push_id = p.id and d.round = p.round and d.policy_id is null)
+        """,
+        push.delivery_id, push.image.repository,
+    )  # fmt: skip
+    return [Image.parse(row["image"]) for row in rows]
 
 
 async def first_heard(conn: Connection, image: Image) -> datetime | None:
