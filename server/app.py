@@ -10,7 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain.actors import NOBODY
 from monitor.tasks import monitoring
 from registries.oci.session import client
-from registries.oidc import Keys
+from registries.oidc import GOOGLE_KEYS, Keys
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.vault import Vault
@@ -24,14 +24,17 @@ from server.wiring import Wiring
 from storage.database import Database
 
 
-def create_app(settings: Settings, db: Database) -> Starlette:
-    """The application on a database that is up to date; its tasks run for as long as the application does."""
+def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KEYS) -> Starlette:
+    """The application on a database that is up to date; its tasks run for as long as the application does.
+
+    `google_keys`, where the keys of Google's tokens are, is replaced only by tests.
+    """
     feed = Feed()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session))
+            base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
             app.state.wiring = Wiring(settings, Limits(), base)
             async with monitoring(base, settings.check_networks):
                 yield

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from registries.oidc import GOOGLE_KEYS
 from server.app import create_app
 from server.embedded import embedded_postgres
 from server.settings import Settings
@@ -44,11 +45,11 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, url: str, *, clock: Clock = database_clock) -> AsyncIterator[Running]:
-    """Serve while the block runs; the database is brought up to date first."""
+async def running(settings: Settings, url: str, *, clock: Clock = database_clock, google_keys: str = GOOGLE_KEYS) -> AsyncIterator[Running]:
+    """Serve while the block runs; the database is brought up to date first. Only tests replace the clock, or where Google's keys are."""
     await migrate(url)
     async with Database.connect(url, clock=clock) as db:
-        app = create_app(settings, db)
+        app = create_app(settings, db, google_keys=google_keys)
         config = uvicorn.Config(
             app,
             host=settings.host,
