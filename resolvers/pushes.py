@@ -33,6 +33,8 @@ async def consider(ctx: Context, push: Push) -> None:
         await images.alone(conn, [push.image])
         if await pushes.locked(conn, push):
             await _decide(ctx, conn, push, found)
+        else:
+            await pushes.release(conn, push)
 
 
 async def find_out(ctx: Context, push: Push, wanted: Sequence[PolicySettings]) -> Found:

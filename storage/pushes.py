@@ -22,11 +22,10 @@ async def insert(conn: Connection, source: str, images: Sequence[Image], now: da
 
 
 async def heard_again(conn: Connection, delivery: DeliveryId, now: datetime) -> None:
-    """The same words again may mean another image where they name no digest: those are decided anew."""
+    """The same words again may mean another image where they name no digest: those are decided anew, once nobody looks at them."""
     await conn.execute(
         """
-        update pushes
-           set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, leased_until = null, resolved = null, waits_for = null
+        update pushes set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, resolved = null, waits_for = null
          where delivery_id = $1 and image not like '%@%'
         """,
         delivery, now,
@@ -37,8 +36,7 @@ async def replay(conn: Connection, delivery: DeliveryId, now: datetime) -> None:
     """Decide anew about everything that a delivery told."""
     await conn.execute(
         """
-        update pushes
-           set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, leased_until = null, resolved = null, waits_for = null
+        update pushes set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, resolved = null, waits_for = null
          where delivery_id = $1
         """,
         delivery, now,
@@ -173,6 +171,11 @@ async def put_off(conn: Connection, push: Push, until: datetime, why: str) -> No
         """,
         push.id, push.round, until, why,
     )  # fmt: skip
+
+
+async def release(conn: Connection, push: Push) -> None:
+    """What was found out is of no use any more: whoever is free looks again."""
+    await conn.execute("update pushes set leased_until = null where id = $1", push.id)
 
 
 async def of_delivery(conn: Connection, delivery: DeliveryId) -> list[Push]:
