@@ -67,7 +67,9 @@ async def page(ctx: Context, before: DeliveryId, limit: int, endpoint: EndpointI
     """Deliveries, newest first, of one endpoint or of all."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
-        return await deliveries.page(conn, before, limit, endpoint)
+        if endpoint is None:
+            return await deliveries.page(conn, before, limit)
+        return await deliveries.page_of(conn, endpoint, before, limit)
 
 
 async def _dismiss(ctx: Context, conn: Connection, delivery: DeliveryId, endpoint: Endpoint) -> None:

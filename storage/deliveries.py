@@ -29,11 +29,22 @@ async def one(conn: Connection, delivery: DeliveryId) -> Delivery | None:
     return None if row is None else _delivery(row)
 
 
-async def page(conn: Connection, before: DeliveryId, limit: int, endpoint: EndpointId | None = None) -> list[Delivery]:
-    """Deliveries, newest first, of one endpoint or of all."""
+async def page(conn: Connection, before: DeliveryId, limit: int) -> list[Delivery]:
+    """Deliveries, newest first."""
+    rows = await conn.fetch("select * from deliveries where id < $1 order by id desc limit $2", before, limit)
+    return [_delivery(row) for row in rows]
+
+
+async def page_of(conn: Connection, endpoint: EndpointId, before: DeliveryId, limit: int) -> list[Delivery]:
+    """Those that were posted to one endpoint, newest first."""
+    # A range of the index that is ordered so: of one endpoint, planned for all, PostgreSQL would read every delivery backwards.
     rows = await conn.fetch(
-        "select * from deliveries where id < $1 and ($3::bigint is null or endpoint_id = $3) order by id desc limit $2",
-        before, limit, endpoint,
+        """
+        select * from deliveries
+         where (endpoint_id, id) > ($1, 0) and (endpoint_id, id) < ($1, $2)
+         order by endpoint_id desc, id desc limit $3
+        """,
+        endpoint, before, limit,
     )  # fmt: skip
     return [_delivery(row) for row in rows]
 

@@ -50,10 +50,11 @@ async def wake(conn: Connection, repository: str, now: datetime) -> None:
 
 async def are_due(conn: Connection, now: datetime) -> bool:
     """Whether there is anything for `claim`."""
-    due: bool = await conn.fetchval(
-        "select exists (select from pushes where due_at <= $1 and (leased_until is null or leased_until <= $1))", now
+    # In order, as `claim` reads them: asked whether any exists, PostgreSQL looks through all that are settled.
+    first: int | None = await conn.fetchval(
+        "select id from pushes where due_at <= $1 and (leased_until is null or leased_until <= $1) order by due_at, id limit 1", now
     )
-    return due
+    return first is not None
 
 
 async def claim(conn: Connection, now: datetime, lease: timedelta) -> Push | None:
@@ -185,10 +186,14 @@ async def of_delivery(conn: Connection, delivery: DeliveryId) -> list[Push]:
 
 async def page(conn: Connection, before: PushId, limit: int, waiting: bool | None = None) -> list[Push]:
     """Pushes, newest first: all, those that wait, or those that are settled."""
-    rows = await conn.fetch(
-        "select * from pushes where id < $1 and ($3::boolean is null or (due_at is not null) = $3) order by id desc limit $2",
-        before, limit, waiting,
-    )  # fmt: skip
+    # Three statements: one that asks which it is would be planned for all, and look for the few that wait among all there are.
+    match waiting:
+        case None:
+            rows = await conn.fetch("select * from pushes where id < $1 order by id desc limit $2", before, limit)
+        case True:
+            rows = await conn.fetch("select * from pushes where id < $1 and due_at is not null order by id desc limit $2", before, limit)
+        case False:
+            rows = await conn.fetch("select * from pushes where id < $1 and due_at is null order by id desc limit $2", before, limit)
     return [_push(row) for row in rows]
 
 

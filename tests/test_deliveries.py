@@ -2,21 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from domain.endpoints import Scheme, Sender
-from domain.ids import DeliveryId
+from domain.ids import DeliveryId, EndpointId, PushId
 from domain.images import Image
 from domain.pushes import Push
 from monitor.intake import LEASE, take_in
+from monitor.janitor import tidy
 from resolvers.context import Context
 from resolvers.pushes import consider
 from storage import deliveries, pushes
-from tests.api import Api, eventually
+from storage.connection import Connection
+from tests.api import Api, eventually, everything
+from tests.clock import MovableClock
 from tests.factories import a_policy
 from tests.registry import LittleRegistry, registry
 from tests.senders import A, Made, accepted, made, sha256, told
@@ -326,3 +331,125 @@ async def test_what_is_told_again_while_somebody_looks_at_it_is_looked_at_anew_b
 async def claimed(operator: Context) -> Push | None:
     async with operator.db.transaction() as conn:
         return await pushes.claim(conn, await operator.db.now(conn), LEASE)
+
+
+# Forgotten
+
+
+async def test_what_was_told_a_month_ago_is_forgotten_unless_something_of_it_waits(operator: Context, clock: MovableClock) -> None:
+    settled, waiting, repeated = [await a_delivery(operator, [Image.parse(f"nginx:1.{key}")], key) for key in "123"]
+    await take_in(operator)
+    async with operator.db.transaction() as conn:
+        [push] = await pushes.of_delivery(conn, waiting)
+        await pushes.replay(conn, waiting, await operator.db.now(conn))
+        await pushes.insert(conn, "polling", [Image.parse("nginx:2")], await operator.db.now(conn))
+    clock.advance(days=29)
+    await tidy(operator.db)
+    assert len(await kept(operator)) == 3
+    await a_delivery(operator, [Image.parse("nginx:1.3")], "3")
+
+    clock.advance(days=2)
+    await tidy(operator.db)
+
+    assert await kept(operator) == [repeated, waiting]
+    rows = await everything(operator.db)
+    assert {row[1] for row in rows["pushes"]} == {waiting, repeated, None}
+    assert {row[1] for row in rows["decisions"]} == {push.id, 3}
+    assert settled not in await kept(operator)
+
+    await take_in(operator)
+    await tidy(operator.db)
+    assert await kept(operator) == [repeated]
+    assert [row[1] for row in (await everything(operator.db))["pushes"]] == [repeated]
+
+
+async def kept(operator: Context) -> list[DeliveryId]:
+    async with operator.db.reading() as conn:
+        return [delivery.id for delivery in await deliveries.page(conn, DeliveryId(2**62), 100)]
+
+
+# With a hundred thousand of them
+
+
+@pytest.fixture
+async def many(operator: Context) -> AsyncIterator[Connection]:
+    """A hundred thousand deliveries of a thousand repositories, of which the last ten wait; the first ten are of another endpoint."""
+    async with operator.db.transaction() as conn:
+        await conn.execute(MANY)
+    async with operator.db.reading() as conn:
+        await conn.execute("vacuum analyze deliveries, pushes, decisions, webhook_endpoints")
+    async with operator.db.transaction() as conn:
+        yield conn
+
+
+MANY = """
+    insert into webhook_endpoints (name, sender, scheme, repositories, created_at, rotated_at)
+    select 'busy', 'generic', 'path', '{}', now(), now() from generate_series(1, 2);
+    insert into deliveries (endpoint_id, sender, key, headers, body, received_at, last_at)
+    select case when n > 10 then 1 else 2 end, 'generic', n, '{}', 'x', at, at
+      from (select n, now() - interval '1 second' * (100000 - n) as at from generate_series(1, 100000) n) as told;
+    insert into pushes (delivery_id, source, repository, image, first_at, heard_at, due_at)
+    select id, 'generic', 'ghcr.io/acme/app' || id % 1000, 'ghcr.io/acme/app' || id % 1000 || ':1.' || id, received_at, received_at,
+           case when id > 99990 then received_at end
+      from deliveries order by id;
+    insert into decisions (push_id, round, image, started, decision, at)
+    select id, 1, image, false, 'no policy matches this image', heard_at from pushes order by id;
+"""
+
+
+async def read_by(conn: Connection, question: Awaitable[object]) -> int:
+    """How many rows PostgreSQL looks at to answer it."""
+    before = await conn.fetchval(LOOKED_AT)
+    await question
+    looked: int = await conn.fetchval(LOOKED_AT) - before
+    return looked
+
+
+LOOKED_AT = "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables"
+
+
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+async def test_what_was_settled_long_ago_costs_nothing(many: Connection, operator: Context, plans: str) -> None:
+    await many.execute(f"set local plan_cache_mode = {plans}")
+    conn, now, last = many, await operator.db.now(many), 2**62
+    [push] = await pushes.page(conn, PushId(last), 1)
+    image, delivery = Image.parse("ghcr.io/acme/app7:1.7"), DeliveryId(50_000)
+    asked: dict[str, Awaitable[object]] = {
+        "due": pushes.are_due(conn, now),
+        "claim": pushes.claim(conn, now, LEASE),
+        "newest pushes": pushes.page(conn, PushId(last), 51),
+        "those that wait": pushes.page(conn, PushId(last), 51, True),
+        "those that are settled": pushes.page(conn, PushId(last), 51, False),
+        "newest deliveries": deliveries.page(conn, DeliveryId(last), 51),
+        "those of a busy endpoint": deliveries.page_of(conn, EndpointId(1), DeliveryId(last), 51),
+        "those of a quiet endpoint": deliveries.page_of(conn, EndpointId(2), DeliveryId(last), 51),
+        "one": deliveries.one(conn, delivery),
+        "what it told": pushes.of_delivery(conn, delivery),
+        "what came of it": pushes.decisions(conn, PushId(50_000)),
+        "keep a new one": deliveries.keep(conn, EndpointId(1), Sender.GENERIC, "new", {}, b"x", now),
+        "keep a known one": deliveries.keep(conn, EndpointId(1), Sender.GENERIC, "50000", {}, b"x", now),
+        "insert": pushes.insert(conn, "generic", [image], now, delivery),
+        "heard again": pushes.heard_again(conn, delivery, now),
+        "replay": pushes.replay(conn, delivery, now),
+        "wake": pushes.wake(conn, image.repository, now),
+        "told together": pushes.told_together(conn, push),
+        "told again": pushes.is_told_again(conn, push),
+        "first heard": pushes.first_heard(conn, image),
+        "was heard": pushes.was_heard(conn, image, now),
+        "forget deliveries": deliveries.forget(conn, now, timedelta(days=30), 5000),
+        "forget pushes": pushes.forget(conn, now, timedelta(days=30), 5000),
+    }  # fmt: skip
+
+    looked = {name: await read_by(conn, question) for name, question in asked.items()}
+
+    assert {name: rows for name, rows in looked.items() if rows > 250} == {}
+
+
+async def test_a_push_is_claimed_at_once_behind_a_hundred_thousand_that_are_settled(many: Connection, operator: Context) -> None:
+    now = await operator.db.now(many)
+    began = time.monotonic()
+
+    found = [await pushes.claim(many, now, LEASE) for _ in range(11)]
+
+    assert [push and push.id for push in found] == [*range(99_991, 100_001), None]
+    assert time.monotonic() - began < 0.5
