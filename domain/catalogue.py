@@ -1,6 +1,6 @@
 """Images that operators have an opinion of: approved, or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -40,12 +40,23 @@ class KnownImage:
 def standing(image: Image, known: list[KnownImage]) -> Standing | None:
     """What counts for an image, of all that was said about its repository; None when nothing does.
 
-    What was said of it with its digest counts before what was said of its tag, and that before what was said of the repository; but
-    nothing in a repository that was rejected is approved by itself.
+    What was said of it with tag and digest counts before what was said of its digest, that before what was said of its tag, and that
+    before what was said of the repository; but nothing in a repository that was rejected is approved by itself. A question says nothing.
     """
-    said = {one.name if one.image else None: one.standing for one in known}
-    of_repository = said.get(None)
-    by_tag = str(Image(image.repository, image.tag, None))
-    if of_repository is Standing.REJECTED:
-        return of_repository
-    return said.get(str(image)) or said.get(by_tag) or (of_repository if of_repository is not Standing.PENDING else None)
+    said = {one.image: one.standing for one in known}
+    decided = {of: standing for of, standing in said.items() if standing is not Standing.PENDING}
+    if decided.get(None) is Standing.REJECTED:
+        return Standing.REJECTED
+    found = (decided[of] for of in (*_names(image), None) if of in decided)
+    return next(found, said.get(image))
+
+
+def covers(said: Image | None, image: Image) -> bool:
+    """Whether what is said of an image, or with None of its repository, is about this one of the repository too."""
+    return said is None or said in _names(image)
+
+
+def _names(image: Image) -> list[Image]:
+    """By what an image may be judged, the most exact first."""
+    whole, of_digest, of_tag = image, replace(image, tag=None), replace(image, digest=None)
+    return [name for name in (whole, of_digest, of_tag) if name.tag or name.digest]

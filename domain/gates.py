@@ -74,10 +74,16 @@ def pinned(found: Found, unresolved: Unresolved, moves: bool, at: Moment) -> Hol
         return None
     if unknown.is_missing:
         return Hold(unknown.why, at.again(unknown) if at.is_within(UNTIL_IT_IS_THERE) else None)
-    goes_by_tag = unresolved is Unresolved.BY_TAG or (unresolved is Unresolved.AUTO and not moves)
-    if goes_by_tag and not (unknown.may_be_asked and at.is_within(PATIENCE)):
-        return None
-    return Hold(f"its digest is not known: {unknown.why}", at.again(unknown))
+    why = f"its digest is not known: {unknown.why}"
+    if unknown is NOT_ASKED or not _goes_by_tag(unresolved, moves):
+        return Hold(why, at.again(unknown))
+    if unknown.may_be_asked and at.is_within(PATIENCE):
+        return Hold(f"{why}; a minute after it was pushed it goes by its tag", min(at.again(unknown), at.heard_at + PATIENCE))
+    return None
+
+
+def _goes_by_tag(unresolved: Unresolved, moves: bool) -> bool:
+    return unresolved is Unresolved.BY_TAG or (unresolved is Unresolved.AUTO and not moves)
 
 
 def aged(first_at: datetime, minimum: timedelta, now: datetime) -> Hold | None:
@@ -99,6 +105,8 @@ def approved(standing: Standing | None, now: datetime) -> Hold | None:
 
 def runs_on(wanted: Collection[str], offered: frozenset[str] | Unknown, at: Moment) -> Hold | None:
     """Whether there is an image for the platform of every device that is known to have one."""
+    if not wanted:
+        return None
     if isinstance(offered, Unknown):
         return Hold(f"its platforms are not known: {offered.why}", at.again(offered))
     if lacking := platforms.missing(wanted, offered):

@@ -1,11 +1,22 @@
-"""Asks registries that cannot call for new tags, one repository after another; of several processes one asks each."""
+"""Asks registries that cannot call for new tags; of several processes one asks about a repository."""
 
+from collections.abc import Sequence
+
+from domain.polling import Polled
+from monitor.abreast import abreast
 from resolvers import polling
 from resolvers.context import Context
 
 
 async def poll(ctx: Context) -> None:
-    """Ask whatever is due, until nothing is."""
+    """Ask about whatever is due, until nothing is."""
     every = await polling.wanted(ctx)
-    while await polling.poll_next(ctx, every):
-        pass
+
+    async def claim(spared: Sequence[str]) -> tuple[str, Polled] | None:
+        polled = await polling.claim(ctx, every, spared)
+        return None if polled is None else (polled.repository.partition("/")[0], polled)
+
+    async def look(polled: Polled) -> None:
+        await polling.look(ctx, polled, every[polled.repository])
+
+    await abreast(claim, look)

@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from domain.actors import Permission
-from domain.catalogue import KnownImage, Standing, standing
+from domain.catalogue import KnownImage, Standing, covers, standing
 from domain.errors import BadInput
 from domain.events import EventType
 from domain.images import Image, split
 from resolvers.context import Context
-from storage import catalogue, events, pushes
+from storage import catalogue, enrolment, events, pushes
 from storage.connection import Connection
 
 _TOLD = {
@@ -38,11 +38,21 @@ async def judge(ctx: Context, name: str, verdict: Standing, remark: str | None) 
     named, (_, tag, digest) = Image.parse(name), split(name)
     image = named if tag or digest else None
     async with ctx.db.transaction() as conn:
+        # Whoever decides about a push holds it while asking about its image; without this, each would wait for the other.
+        await enrolment.alone(conn, named.repository)
         now = await ctx.db.now(conn)
         said = await catalogue.judge(conn, named.repository, image, verdict, ctx.actor.name, remark, now)
+        await _answer(conn, said)
         await events.record(conn, _TOLD[verdict], now, image=said.name, actor=ctx.actor.name, remark=remark)
-        await pushes.wake(conn, named.repository, now)
+        await pushes.wake(conn, [named.repository], now)
     return said
+
+
+async def _answer(conn: Connection, said: KnownImage) -> None:
+    """What was said of a tag, a digest or a repository answers what was asked about images that it covers."""
+    known = await catalogue.of_repository(conn, said.repository)
+    asked = [one for one in known if one.standing is Standing.PENDING and one.image is not None]
+    await catalogue.answered(conn, [one.id for one in asked if one.image and covers(said.image, one.image)])
 
 
 async def page(ctx: Context, before: int, limit: int, wanted: Standing | None) -> list[KnownImage]:

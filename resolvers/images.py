@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from domain import policies as rules
 from domain.actors import Permission
+from domain.catalogue import Standing
 from domain.errors import BadInput, Conflict, NotFound
 from domain.events import EventType
 from domain.ids import PolicyId, ReleaseId, RolloutId
@@ -15,7 +16,7 @@ from domain.rollouts import Rollout
 from domain.statuses import Status
 from domain.tags import goes_back, judge
 from domain.times import shown
-from resolvers import moves
+from resolvers import catalogue, moves
 from resolvers.context import Context
 from storage import enrolment, events, members, policies, rollouts
 from storage.connection import Connection
@@ -96,7 +97,18 @@ async def why_not_by_hand(conn: Connection, scope: Scope, image: Image) -> str |
     known = await policies.known_release(conn, scope.policy.id, image)
     if known and (why := await policies.why_blocked(conn, known)):
         return f"{image} is blocked: {why}; unblock it first"
-    return None
+    return await _why_not_approved(conn, scope.policy, image)
+
+
+async def _why_not_approved(conn: Connection, policy: Policy, image: Image) -> str | None:
+    """Naming an image does not approve it: who, when and why is on record for whatever such a policy rolls out."""
+    if not policy.settings.approved_images_only or (standing := await catalogue.standing_of(conn, image)) is Standing.APPROVED:
+        return None
+    is_judged = standing in (Standing.REJECTED, Standing.DEPRECATED)
+    by_digest = "" if image.digest else ", or name it with the digest that is approved"
+    return (
+        f"{image} is {standing if is_judged else 'not approved'}, and policy {policy.id} takes approved images only: approve it{by_digest}"
+    )
 
 
 async def alone(conn: Connection, images: Sequence[Image]) -> None:

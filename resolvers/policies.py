@@ -6,11 +6,11 @@ from dataclasses import replace
 from domain.actors import Permission
 from domain.errors import NotFound
 from domain.ids import PolicyId
-from domain.images import Image
+from domain.images import Image, Pattern
 from domain.policies import Policy
 from domain.settings import settings as checked
 from resolvers.context import Context
-from storage import policies
+from storage import policies, pushes
 
 
 async def create(ctx: Context, values: Mapping[str, object]) -> Policy:
@@ -27,7 +27,9 @@ async def update(ctx: Context, policy_id: PolicyId, changes: Mapping[str, object
     async with ctx.db.transaction() as conn:
         policy = _found(await policies.locked(conn, policy_id), policy_id)
         settings = checked({**policy.settings.model_dump(), **changes})
-        return await policies.update(conn, policy_id, settings, await ctx.db.now(conn))
+        changed = await policies.update(conn, policy_id, settings, await ctx.db.now(conn))
+    await _wake(ctx, policy, changed)
+    return changed
 
 
 async def delete(ctx: Context, policy_id: PolicyId) -> Policy:
@@ -36,7 +38,17 @@ async def delete(ctx: Context, policy_id: PolicyId) -> Policy:
     async with ctx.db.transaction() as conn:
         policy, now = _found(await policies.locked(conn, policy_id), policy_id), await ctx.db.now(conn)
         await policies.delete(conn, policy_id, now)
-        return replace(policy, deleted_at=now)
+    await _wake(ctx, policy)
+    return replace(policy, deleted_at=now)
+
+
+async def _wake(ctx: Context, *affected: Policy) -> None:
+    """What waits under a policy may not have to any more. After its transaction, since deciding locks a push first and then its policy."""
+    patterns = [Pattern.parse(policy.settings.image_pattern) for policy in affected]
+    async with ctx.db.transaction() as conn:
+        now = await ctx.db.now(conn)
+        concerned = [name for name in await pushes.undecided(conn) if any(pattern.is_about(name) for pattern in patterns)]
+        await pushes.wake(conn, concerned, now)
 
 
 async def unblock(ctx: Context, policy_id: PolicyId, image: str) -> bool:

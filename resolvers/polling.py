@@ -1,7 +1,8 @@
 """Asks registries that cannot call for new tags: what a webhook would have told."""
 
+import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,16 +13,18 @@ from domain.policies import Policy
 from domain.polling import Polled
 from domain.pushes import POLLING
 from domain.registries import Registry, Unanswered
-from domain.tags import choose, has_place
+from domain.settings import PolicySettings
+from domain.tags import has_place
 from registries.oci.client import Client
-from resolvers import registries
+from resolvers import choosing, registries
 from resolvers.context import Context
-from storage import members, policies, polling, pushes
+from storage import catalogue, policies, polling, pushes, rollouts
 from storage.connection import Connection
 
 LEASE = timedelta(minutes=10)
 _JITTER = 0.1
 """Repositories that were first asked together are not asked together for ever."""
+log = logging.getLogger(__name__)
 _FIRST_RETRY, _LAST_RETRY = timedelta(seconds=30), timedelta(hours=1)
 
 
@@ -38,21 +41,31 @@ async def wanted(ctx: Context) -> dict[str, timedelta]:
     return found
 
 
-async def poll_next(ctx: Context, every: dict[str, timedelta]) -> bool:
-    """Ask the repository that has been due for longest; false if none is. Of several processes one asks it."""
+async def claim(ctx: Context, every: Mapping[str, timedelta], spared: Sequence[str]) -> Polled | None:
+    """The repository that has been due for longest, of any registry but those spared; of several processes one asks about it."""
     if not every:
-        return False
+        return None
     async with ctx.db.unheard() as conn:
-        polled = await polling.claim(conn, every, await ctx.db.now(conn), LEASE)
-    if polled is None:
-        return False
+        return await polling.claim(conn, every, spared, await ctx.db.now(conn), LEASE)
+
+
+async def look(ctx: Context, polled: Polled, every: timedelta) -> None:
+    """Ask for the tags of a repository, have those decided about that are like a push, and ask again after so long."""
     try:
-        await _poll(ctx, polled, every[polled.repository])
+        await _look(ctx, polled, every)
     except Unanswered as why:
-        async with ctx.db.transaction() as conn:
-            now = await ctx.db.now(conn)
-            await polling.failed(conn, polled.repository, str(why), now + _retry(polled.failures, why))
-    return True
+        await _failed(ctx, polled, str(why), why.retry_after)
+    except Exception:
+        log.exception("%s could not be asked about; it will be tried again", polled.repository)
+        await _failed(ctx, polled, "something went wrong here; the server's log says what", None)
+
+
+async def _failed(ctx: Context, polled: Polled, problem: str, retry_after: timedelta | None) -> None:
+    """Half a minute, twice as long each time, an hour at the most; not before the registry wants to be asked."""
+    pause = min(_FIRST_RETRY * (1 << min(polled.failures, 10)), _LAST_RETRY)
+    async with ctx.db.transaction() as conn:
+        now = await ctx.db.now(conn)
+        await polling.failed(conn, polled.repository, problem, now + max(pause, retry_after or pause))
 
 
 async def page(ctx: Context) -> list[Polled]:
@@ -63,48 +76,61 @@ async def page(ctx: Context) -> list[Polled]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Wish:
     """What one policy looks for in a repository."""
 
-    policy: Policy
-    running: frozenset[str]
-    """The tags its devices are on."""
+    settings: PolicySettings
+    since: datetime
+    """When it last changed what it takes; what was told before may have been decided otherwise."""
+    known: frozenset[Image]
+    """What its devices are on, or on their way to."""
     tags: frozenset[str]
     """Those that they would go to, and those without a place in the order that they are on."""
 
     def is_news(self, tag: str, digest: str, before: str | None) -> bool:
-        """Whether this is like a push: for devices on that very version only if it has another digest than before."""
+        """Whether this is like a push: for devices on that very version only if it is another image than theirs, or than before."""
         if tag not in self.tags:
             return False
-        return tag not in self.running or not has_place(self.policy.settings.tags, tag) or before not in (None, digest)
+        digests = {image.digest for image in self.known if image.tag == tag}
+        if not digests or not has_place(self.settings.tags, tag):
+            return True
+        return digest not in digests and (None not in digests or before not in (None, digest))
 
 
-async def _poll(ctx: Context, polled: Polled, every: timedelta) -> None:
+async def _look(ctx: Context, polled: Polled, every: timedelta) -> None:
     repository = polled.repository
     tags = await registries.ask(ctx, repository, lambda client, registry: client.tags(registry, repository))
     async with ctx.db.reading() as conn:
-        looks = [await _look(conn, policy, repository, tags) for policy in _concerned(await policies.enabled(conn), repository)]
-    seen = await _digests(ctx, repository, set[str]().union(*(look.tags for look in looks)))
+        wishes = await _wishes(conn, repository, tags)
+    seen = await _digests(ctx, repository, set[str]().union(*(wish.tags for wish in wishes)))
     async with ctx.db.transaction() as conn:
         now = await ctx.db.now(conn)
         for tag, digest in seen.items():
-            since = [look.policy.updated_at for look in looks if look.is_news(tag, digest, polled.seen.get(tag))]
+            since = [wish.since for wish in wishes if wish.is_news(tag, digest, polled.seen.get(tag))]
             await _tell(conn, Image(repository, tag, digest), since, now)
         await polling.answered(conn, repository, seen, now, now + every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+
+
+async def _wishes(conn: Connection, repository: str, tags: Sequence[str]) -> list[_Wish]:
+    said_at = await catalogue.last_said(conn, repository)
+    return [await _wish(conn, policy, repository, tags, said_at) for policy in _concerned(await policies.enabled(conn), repository)]
+
+
+async def _wish(conn: Connection, policy: Policy, repository: str, tags: Sequence[str], said_at: datetime | None) -> _Wish:
+    settings = policy.settings
+    choices = [choice for choice in await choosing.choices(conn, policy, repository, tags) if choice.in_use]
+    known = {image for choice in choices for image in choice.in_use}
+    offered = [image for rollout in await rollouts.active(conn, policy.id, [repository]) for image in rollout.images]
+    on_their_way = {image for image in offered if image.repository == repository}
+    stay = {image.tag for image in known if image.tag and not has_place(settings.tags, image.tag)}
+    wanted = {choice.tag for choice in choices if choice.tag} | {tag for choice in choices for tag in choice.meant if tag in stay}
+    since = max(policy.updated_at, said_at) if said_at and settings.approved_images_only else policy.updated_at
+    return _Wish(settings, since, frozenset(known | on_their_way), frozenset(wanted))
 
 
 def _concerned(enabled: Sequence[Policy], repository: str) -> list[Policy]:
     polls = [policy for policy in enabled if policy.settings.registry.poll_minutes]
     return [policy for policy in polls if Pattern.parse(policy.settings.image_pattern).is_about(repository)]
-
-
-async def _look(conn: Connection, policy: Policy, repository: str, tags: Sequence[str]) -> _Look:
-    pattern, rules = Pattern.parse(policy.settings.image_pattern), policy.settings.tags
-    in_use = await members.base_images(conn, repository, policy.settings.fleet, ())
-    running = frozenset(used.tag or "" for used in in_use)
-    meant = [tag for tag in tags if in_use and pattern.matches(Image(repository, tag, None))]
-    chosen = choose(rules, meant, running).tag
-    return _Look(policy, running, frozenset(tag for tag in meant if tag == chosen or (tag in running and not has_place(rules, tag))))
 
 
 async def _digests(ctx: Context, repository: str, tags: set[str]) -> dict[str, str]:
@@ -129,9 +155,3 @@ async def _tell(conn: Connection, image: Image, since: Sequence[datetime], now: 
 
 def _every(repository: str, polls: Sequence[Policy]) -> list[timedelta]:
     return [timedelta(minutes=policy.settings.registry.poll_minutes or 0) for policy in _concerned(polls, repository)]
-
-
-def _retry(failures: int, why: Unanswered) -> timedelta:
-    """Half a minute, twice as long each time, an hour at the most; not before the registry wants to be asked."""
-    pause = min(_FIRST_RETRY * (1 << min(failures, 10)), _LAST_RETRY)
-    return max(pause, why.retry_after or pause)

@@ -114,7 +114,7 @@ async def _decide_under(ctx: Context, conn: Connection, scope: Scope, push: Push
     held, belongs_to = await hold(conn, scope, push, found, now)
     if held is None:
         await _start(ctx, conn, scope, push, found)
-    elif held.until is None or await pushes.is_told_again(conn, push):
+    elif held.until is None or await pushes.is_told_again(conn, push, scope.policy.id):
         why = held.why if held.until is None else f"it was pushed again before this push was decided: {held.why}"
         await _keep(ctx, conn, push, Decision(found.image, scope.policy.id, belongs_to, False, why))
     else:
@@ -158,10 +158,9 @@ def _unresolved(settings: PolicySettings) -> Unresolved:
 async def _gate(conn: Connection, scope: Scope, push: Push, found: Found, at: Moment) -> Hold | None:
     """What a policy demands of every image before it takes it."""
     settings, image = scope.policy.settings, found.image
-    if minutes := settings.registry.min_age_minutes:
-        first_at = await pushes.first_heard(conn, image) or push.first_at
-        if young := gates.aged(first_at, timedelta(minutes=minutes), at.now):
-            return young
+    minimum = timedelta(minutes=settings.registry.min_age_minutes)
+    if minimum and (young := gates.aged(await _first_heard(conn, push, image), minimum, at.now)):
+        return young
     if settings.registry.check_platforms:
         wanted = await _platforms_wanted(conn, scope, image)
         if lacking := gates.runs_on(wanted, found.platforms, at):
@@ -171,6 +170,11 @@ async def _gate(conn: Connection, scope: Scope, push: Push, found: Found, at: Mo
         return unproven
     # Last, so that operators are asked about images only that would be taken.
     return gates.approved(await catalogue.standing_of(conn, image), at.now) if settings.approved_images_only else None
+
+
+async def _first_heard(conn: Connection, push: Push, image: Image) -> datetime:
+    """When this very image was first told of; of a tag whose digest is unknown nobody can say whether it is the same as before."""
+    return push.heard_at if image.digest is None else await pushes.first_heard(conn, image) or push.first_at
 
 
 async def _platforms_wanted(conn: Connection, scope: Scope, image: Image) -> set[str]:

@@ -1,7 +1,7 @@
 """The registries that operators let Rollwave ask, and asking them."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from domain.actors import Permission
@@ -10,7 +10,8 @@ from domain.images import Image
 from domain.registries import Credentials, Registry, Unanswered
 from registries.oci.client import Client
 from resolvers.context import Context
-from storage import registries
+from storage import polling, pushes, registries
+from storage.connection import Connection
 
 _LONGEST_PASSWORD = 16_384  # a token of Google's is a JSON file of 2,400 characters
 _Answer = TypeVar("_Answer")
@@ -32,8 +33,17 @@ async def save(ctx: Context, host: str, username: str | None, password: str | No
         raise BadInput(f"password: 1 to {_LONGEST_PASSWORD} characters")
     sealed = None if password is None else ctx.vault.seal(password)
     async with ctx.db.transaction() as conn:
-        await registries.save(conn, host, username, sealed, plain_http, await ctx.db.now(conn))
+        now = await ctx.db.now(conn)
+        await registries.save(conn, host, username, sealed, plain_http, now)
+        await _wake(conn, host, now)
     return Registry(host, None, plain_http), username
+
+
+async def _wake(conn: Connection, host: str, now: datetime) -> None:
+    """What waits for this registry goes on at once."""
+    undecided = await pushes.undecided(conn)
+    await pushes.wake(conn, [repository for repository in undecided if repository.partition("/")[0] == host], now)
+    await polling.wake(conn, host, now)
 
 
 async def delete(ctx: Context, host: str) -> bool:
@@ -65,12 +75,16 @@ async def _named(ctx: Context, host: str) -> Registry | None:
     if found is None:
         return None
     registry, username, password = found
+    return Registry(registry.host, _credentials(ctx, host, username, password), registry.plain_http)
+
+
+def _credentials(ctx: Context, host: str, username: str | None, password: bytes | None) -> Credentials | None:
     if username is None or password is None:
-        return registry
+        return None
     try:
-        return replace(registry, credentials=Credentials(username, ctx.vault.open(password)))
-    except Unavailable as why:
-        raise Unanswered(f"{host} cannot be asked: {why}") from why
+        return Credentials(username, ctx.vault.open(password))
+    except Unavailable as unreadable:
+        raise Unanswered(f"{host} cannot be asked: {unreadable}") from unreadable
 
 
 def checked_host(text: str) -> str:

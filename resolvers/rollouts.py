@@ -19,7 +19,7 @@ from domain.waits import Wait
 from resolvers import moves, progress
 from resolvers.context import Context
 from resolvers.devices import checked_uuid
-from storage import counting, events, members, policies, rollouts, turns
+from storage import counting, events, members, policies, pushes, rollouts, turns
 from storage import devices as devices_of
 from storage.connection import Connection
 
@@ -31,6 +31,8 @@ class Explanation:
     rollout: Rollout
     progress: Progress
     next: Move | Wait
+    cause: str
+    """What it came of; of one that goes by its tag, why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,14 @@ async def explain(ctx: Context, rollout_id: RolloutId) -> Explanation:
     async with ctx.db.snapshot() as conn:
         rollout, now = _found(await rollouts.one(conn, rollout_id), rollout_id), await ctx.db.now(conn)
         found = await progress.count(conn, rollout, now)
-        return Explanation(rollout, found, decide(rollout, found, now))
+        return Explanation(rollout, found, decide(rollout, found, now), await _cause(conn, rollout))
+
+
+async def _cause(conn: Connection, rollout: Rollout) -> str:
+    by_tag = "" if rollout.image.digest else ", by its tag"
+    if rollout.by_hand:
+        return f"an operator created it{by_tag}"
+    return await pushes.began(conn, rollout.id) or f"{rollout.image} was pushed; what was decided of that is forgotten{by_tag}"
 
 
 async def one(ctx: Context, rollout_id: RolloutId) -> Rollout | None:

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from domain import policies as rules
 from domain.actors import Permission
 from domain.errors import NotFound
 from domain.ids import PolicyId, PushId
-from domain.images import Image, Pattern, split
+from domain.images import Image, split
 from domain.policies import Policy
 from domain.pushes import Push
 from domain.registries import Unanswered
-from domain.tags import Verdict, choose
+from domain.tags import Verdict
 from domain.trials import Trial
-from resolvers import images, pushes, registries
+from resolvers import choosing, images, pushes, registries
+from resolvers.choosing import Choice
 from resolvers.context import Context
-from storage import members, policies
+from storage import policies
 
 
 async def trial(ctx: Context, policy_id: PolicyId, name: str) -> Trial:
@@ -35,19 +37,17 @@ async def _of_repository(ctx: Context, policy: Policy, repository: str) -> Trial
     except Unanswered as why:
         return Trial(None, False, False, f"its tags are not known: {why}")
     async with ctx.db.reading() as conn:
-        running = await members.base_images(conn, repository, policy.settings.fleet, ())
-    chosen, verdicts = _choice(policy, repository, tags, {used.tag or "" for used in running})
+        found = await choosing.choices(conn, policy, repository, tags)
+    verdicts = (*chain.from_iterable(choice.verdicts for choice in found), *_not_meant(policy, tags, found))
+    chosen = next((choice.tag for choice in found if choice.tag is not None), None)
     if chosen is None:
         return Trial(None, False, False, "none of its tags is taken", verdicts)
     return replace(await _of_image(ctx, policy, Image(repository, chosen, None)), tags=verdicts)
 
 
-def _choice(policy: Policy, repository: str, tags: Sequence[str], running: set[str]) -> tuple[str | None, tuple[Verdict, ...]]:
-    pattern = Pattern.parse(policy.settings.image_pattern)
-    meant = [tag for tag in tags if pattern.matches(Image(repository, tag, None))]
-    choice = choose(policy.settings.tags, meant, running)
-    others = [Verdict(tag, f"{tag} does not match {pattern.text}") for tag in tags if tag not in set(meant)]
-    return choice.tag, (*choice.verdicts, *others)
+def _not_meant(policy: Policy, tags: Sequence[str], found: Sequence[Choice]) -> list[Verdict]:
+    meant = set(chain.from_iterable(choice.meant for choice in found))
+    return [Verdict(tag, f"{tag} does not match {policy.settings.image_pattern}") for tag in tags if tag not in meant]
 
 
 async def _of_image(ctx: Context, policy: Policy, image: Image) -> Trial:

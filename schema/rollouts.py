@@ -84,13 +84,16 @@ class RolloutExplanation:
     waits_for: On = strawberry.field(description="Who or what it waits for.")
     sentence: str = strawberry.field(description="The same for people.")
     until: datetime | None = strawberry.field(description="When it ends at the latest, where the clock alone decides that.")
+    cause: str = strawberry.field(
+        description="What it came of: an operator, or what was decided of a push. It says why if devices are told the tag and no digest."
+    )
 
     @classmethod
     def of(cls, explained: Explanation) -> Self:
         step = explained.next
         if isinstance(step, domain.Move):
-            return cls(waits_for=On.ENGINE, sentence=f"it is about to move: {step.event}", until=None)
-        return cls(waits_for=step.on, sentence=step.sentence, until=step.until)
+            return cls(waits_for=On.ENGINE, sentence=f"it is about to move: {step.event}", until=None, cause=explained.cause)
+        return cls(waits_for=step.on, sentence=step.sentence, until=step.until, cause=explained.cause)
 
 
 @strawberry.type(description="Where a check stands.")

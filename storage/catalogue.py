@@ -1,5 +1,6 @@
 """Every statement that reads or writes what operators said of images."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from domain.catalogue import KnownImage, Standing
@@ -40,6 +41,17 @@ async def judge(
     )  # fmt: skip
     assert row is not None
     return _known(row)
+
+
+async def answered(conn: Connection, requests: Sequence[int]) -> None:
+    """Ask no more about these; whatever was said meanwhile stays."""
+    await conn.execute("delete from known_images where id = any ($1::bigint[]) and status = 'pending'", list(requests))
+
+
+async def last_said(conn: Connection, repository: str) -> datetime | None:
+    """When operators last said something of a repository, or of an image in it."""
+    last: datetime | None = await conn.fetchval("select max(decided_at) from known_images where repository = $1", repository)
+    return last
 
 
 async def page(conn: Connection, before: int, limit: int, standing: Standing | None) -> list[KnownImage]:

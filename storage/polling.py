@@ -1,6 +1,6 @@
 """Every statement that reads or writes when which repository is asked for new tags."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from domain.polling import Polled
@@ -31,8 +31,21 @@ async def begin(conn: Connection, wanted: Sequence[str], now: datetime) -> None:
     await conn.execute("delete from polled_repositories where repository <> all ($1::text[])", list(wanted))
 
 
-async def claim(conn: Connection, wanted: dict[str, timedelta], now: datetime, lease: timedelta) -> Polled | None:
-    """A repository that is due, or was asked longer ago than is wanted, for this caller alone until the lease is over."""
+async def wake(conn: Connection, host: str, now: datetime) -> None:
+    """Ask about the repositories of a registry at once where it did not answer last time."""
+    await conn.execute(
+        """
+        update polled_repositories set due_at = $2
+         where repository in (select repository from polled_repositories
+                               where split_part(repository, '/', 1) = $1 and failures > 0 and due_at > $2
+                               order by repository for update)
+        """,
+        host, now,
+    )  # fmt: skip
+
+
+async def claim(conn: Connection, wanted: Mapping[str, timedelta], spared: Sequence[str], now: datetime, lease: timedelta) -> Polled | None:
+    """A repository that is due, or was asked longer ago than is wanted, of any registry but those spared; until the lease is over."""
     row = await conn.fetchrow(
         """
         update polled_repositories set leased_until = $3::timestamptz + $4::interval
@@ -42,11 +55,12 @@ async def claim(conn: Connection, wanted: dict[str, timedelta], now: datetime, l
                  join unnest($1::text[], $2::interval[]) as wanted (repository, every) on wanted.repository = p.repository
                 where (p.due_at <= $3 or p.failures = 0 and p.asked_at + wanted.every * 1.1 <= $3)
                   and (p.leased_until is null or p.leased_until <= $3)
+                  and split_part(p.repository, '/', 1) <> all ($5::text[])
                 order by p.due_at limit 1
                   for update of p skip locked)
         returning *
         """,
-        list(wanted), list(wanted.values()), now, lease,
+        list(wanted), list(wanted.values()), now, lease, list(spared),
     )  # fmt: skip
     return None if row is None else Polled(**{name: row[name] for name in Polled.__slots__})
 

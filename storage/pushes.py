@@ -23,29 +23,42 @@ async def insert(conn: Connection, source: str, images: Sequence[Image], now: da
 
 async def heard_again(conn: Connection, delivery: DeliveryId, now: datetime) -> None:
     """The same words again may mean another image where they name no digest: those are decided anew, once nobody looks at them."""
-    await conn.execute(
-        """
-        update pushes set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, resolved = null, waits_for = null
-         where delivery_id = $1 and image not like '%@%'
-        """,
-        delivery, now,
-    )  # fmt: skip
+    await _anew(conn, [push.id for push in await of_delivery(conn, delivery) if push.image.digest is None], now)
 
 
 async def replay(conn: Connection, delivery: DeliveryId, now: datetime) -> None:
     """Decide anew about everything that a delivery told."""
+    await _anew(conn, [push.id for push in await of_delivery(conn, delivery)], now)
+
+
+async def _anew(conn: Connection, some: Sequence[PushId], now: datetime) -> None:
     await conn.execute(
         """
-        update pushes set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, resolved = null, waits_for = null
-         where delivery_id = $1
+        update pushes
+           set heard_at = $2, round = round + 1, attempts = 0, due_at = $2, waits_for = null
+         where id in (select id from pushes where id = any ($1::bigint[]) order by id for update)
         """,
-        delivery, now,
+        list(some), now,
     )  # fmt: skip
 
 
-async def wake(conn: Connection, repository: str, now: datetime) -> None:
-    """Look at once at whatever waits for something about this repository."""
-    await conn.execute("update pushes set due_at = $2 where repository = $1 and due_at > $2", repository, now)
+async def undecided(conn: Connection) -> list[str]:
+    """The repositories of which a push is not decided yet."""
+    return [row["repository"] for row in await conn.fetch("select distinct repository from pushes where due_at is not null")]
+
+
+async def wake(conn: Connection, repositories: Sequence[str], now: datetime) -> None:
+    """Look at once, and soon again, at whatever waits for something about these repositories.
+
+    Also at what somebody looks at just now, who may have asked too early.
+    """
+    await conn.execute(
+        """
+        update pushes set due_at = least(due_at, $2), attempts = 0, leased_until = null
+         where id in (select id from pushes where repository = any ($1::text[]) and due_at is not null order by id for update)
+        """,
+        list(repositories), now,
+    )  # fmt: skip
 
 
 async def are_due(conn: Connection, now: datetime) -> bool:
@@ -57,18 +70,19 @@ async def are_due(conn: Connection, now: datetime) -> bool:
     return first is not None
 
 
-async def claim(conn: Connection, now: datetime, lease: timedelta) -> Push | None:
-    """The push that has been due for longest, for this caller alone until the lease is over."""
+async def claim(conn: Connection, spared: Sequence[str], now: datetime, lease: timedelta) -> Push | None:
+    """The push that has been due for longest, of any registry but those spared; for this caller alone until the lease is over."""
     row = await conn.fetchrow(
         """
         update pushes set leased_until = $1::timestamptz + $2::interval
          where id = (select id from pushes
                       where due_at <= $1 and (leased_until is null or leased_until <= $1)
+                        and split_part(repository, '/', 1) <> all ($3::text[])
                       order by due_at, id limit 1
                         for update skip locked)
         returning *
         """,
-        now, lease,
+        now, lease, list(spared),
     )  # fmt: skip
     return None if row is None else _push(row)
 
@@ -82,18 +96,27 @@ async def locked(conn: Connection, push: Push) -> bool:
 
 
 async def resolved(conn: Connection, push: Push, image: Image) -> None:
-    """Note the digest that the registry gave."""
-    await conn.execute("update pushes set resolved = $2 where id = $1", push.id, str(image))
+    """Note the digest that the registry gave; of what was told again, another than before is heard of for the first time."""
+    await conn.execute(
+        """
+        update pushes
+           set resolved = $2, resolved_round = round,
+               first_at = case when round = 1 or resolved = $2 then first_at else heard_at end
+         where id = $1
+        """,
+        push.id, str(image),
+    )  # fmt: skip
 
 
-async def is_told_again(conn: Connection, push: Push) -> bool:
-    """Whether the same tag was pushed again since, by whoever says so."""
+async def is_told_again(conn: Connection, push: Push, policy: PolicyId) -> bool:
+    """Whether the same tag was pushed again since, by whoever may say so, and that is or will be decided under this policy."""
     again: bool = await conn.fetchval(
         """
-        select exists (select from pushes
-                        where repository = $1 and id <> $2 and heard_at > $3 and split_part(image, '@', 1) = split_part($4, '@', 1))
+        select exists (select from pushes p
+                        where repository = $1 and id <> $2 and heard_at > $3 and split_part(image, '@', 1) = split_part($4, '@', 1)
+                          and (due_at is not null or exists (select from decisions where push_id = p.id and policy_id = $5)))
         """,
-        push.image.repository, push.id, push.heard_at, str(push.image),
+        push.image.repository, push.id, push.heard_at, str(push.image), policy,
     )  # fmt: skip
     return again
 
@@ -120,11 +143,13 @@ async def first_heard(conn: Connection, image: Image) -> datetime | None:
 
 
 async def was_heard(conn: Connection, image: Image, since: datetime) -> bool:
-    """Whether somebody told of this very release since then, or it is being decided about."""
+    """Whether somebody who may told of this very release since then, or it is being decided about."""
     was: bool = await conn.fetchval(
         """
-        select exists (select from pushes
-                        where repository = $1 and $2 in (image, resolved) and (heard_at >= $3 or due_at is not null))
+        select exists (select from pushes p
+                        where repository = $1 and (image = $2 or (resolved = $2 and resolved_round = round))
+                          and (due_at is not null
+                               or (heard_at >= $3 and exists (select from decisions where push_id = p.id and policy_id is not null))))
         """,
         image.repository, str(image), since,
     )  # fmt: skip
@@ -208,6 +233,12 @@ async def decisions(conn: Connection, push: PushId) -> list[tuple[Decision, date
     return [(_decision(row), row["at"]) for row in rows]
 
 
+async def began(conn: Connection, rollout: RolloutId) -> str | None:
+    """What was decided of the push that started a rollout; None for one that an operator created, or whose push is forgotten."""
+    decision: str | None = await conn.fetchval("select decision from decisions where rollout_id = $1 and started", rollout)
+    return decision
+
+
 async def forget(conn: Connection, now: datetime, older_than: timedelta, limit: int) -> int:
     """Drop old pushes that were found by asking and are settled; those of deliveries go with them."""
     done = await conn.execute(
@@ -227,7 +258,7 @@ def _push(row: Row) -> Push:
         delivery_id=row["delivery_id"] and DeliveryId(row["delivery_id"]),
         source=row["source"],
         image=Image.parse(row["image"]),
-        resolved=None if row["resolved"] is None else Image.parse(row["resolved"]),
+        resolved=Image.parse(row["resolved"]) if row["resolved_round"] == row["round"] else None,
         first_at=row["first_at"],
         heard_at=row["heard_at"],
         round=row["round"],

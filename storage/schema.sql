@@ -517,6 +517,7 @@ CREATE TABLE public.pushes (
     repository text NOT NULL,
     image text NOT NULL,
     resolved text,
+    resolved_round integer,
     first_at timestamp with time zone NOT NULL,
     heard_at timestamp with time zone NOT NULL,
     round integer DEFAULT 1 NOT NULL,
@@ -700,6 +701,8 @@ ALTER TABLE ONLY public.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
 
 CREATE INDEX decisions_of_push ON public.decisions USING btree (push_id, id);
+
+CREATE INDEX decisions_that_started ON public.decisions USING btree (rollout_id) WHERE started;
 
 CREATE INDEX deliveries_by_age ON public.deliveries USING btree (received_at);
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from domain.endpoints import Scheme, Sender
-from domain.ids import DeliveryId, EndpointId, PushId
+from domain.ids import DeliveryId, EndpointId, PolicyId, PushId
 from domain.images import Image
 from domain.pushes import Push
 from monitor.intake import LEASE, take_in
@@ -330,7 +329,7 @@ async def test_what_is_told_again_while_somebody_looks_at_it_is_looked_at_anew_b
 
 async def claimed(operator: Context) -> Push | None:
     async with operator.db.transaction() as conn:
-        return await pushes.claim(conn, await operator.db.now(conn), LEASE)
+        return await pushes.claim(conn, (), await operator.db.now(conn), LEASE)
 
 
 # Forgotten
@@ -416,7 +415,7 @@ async def test_what_was_settled_long_ago_costs_nothing(many: Connection, operato
     image, delivery = Image.parse("ghcr.io/acme/app7:1.7"), DeliveryId(50_000)
     asked: dict[str, Awaitable[object]] = {
         "due": pushes.are_due(conn, now),
-        "claim": pushes.claim(conn, now, LEASE),
+        "claim": pushes.claim(conn, (), now, LEASE),
         "newest pushes": pushes.page(conn, PushId(last), 51),
         "those that wait": pushes.page(conn, PushId(last), 51, True),
         "those that are settled": pushes.page(conn, PushId(last), 51, False),
@@ -431,9 +430,9 @@ async def test_what_was_settled_long_ago_costs_nothing(many: Connection, operato
         "insert": pushes.insert(conn, "generic", [image], now, delivery),
         "heard again": pushes.heard_again(conn, delivery, now),
         "replay": pushes.replay(conn, delivery, now),
-        "wake": pushes.wake(conn, image.repository, now),
+        "wake": pushes.wake(conn, [image.repository], now),
         "told together": pushes.told_together(conn, push),
-        "told again": pushes.is_told_again(conn, push),
+        "told again": pushes.is_told_again(conn, push, PolicyId(1)),
         "first heard": pushes.first_heard(conn, image),
         "was heard": pushes.was_heard(conn, image, now),
         "forget deliveries": deliveries.forget(conn, now, timedelta(days=30), 5000),
@@ -443,13 +442,3 @@ async def test_what_was_settled_long_ago_costs_nothing(many: Connection, operato
     looked = {name: await read_by(conn, question) for name, question in asked.items()}
 
     assert {name: rows for name, rows in looked.items() if rows > 250} == {}
-
-
-async def test_a_push_is_claimed_at_once_behind_a_hundred_thousand_that_are_settled(many: Connection, operator: Context) -> None:
-    now = await operator.db.now(many)
-    began = time.monotonic()
-
-    found = [await pushes.claim(many, now, LEASE) for _ in range(11)]
-
-    assert [push and push.id for push in found] == [*range(99_991, 100_001), None]
-    assert time.monotonic() - began < 0.5

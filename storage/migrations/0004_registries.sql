@@ -39,19 +39,20 @@ create index deliveries_by_age on deliveries (received_at);
 
 -- An image that somebody says was pushed: a queue for as long as due_at says when to look at it.
 create table pushes (
-    id           bigint generated always as identity primary key,
-    delivery_id  bigint references deliveries on delete cascade, -- null: found by asking the registry
-    source       text not null, -- the sender, or "polling"
-    repository   text not null,
-    image        text not null, -- as it was told
-    resolved     text,          -- the same with the digest that its registry gave
-    first_at     timestamptz not null,
-    heard_at     timestamptz not null, -- when it was told last; what a registry said before that is out of date
-    round        integer not null default 1, -- rises with every time it is to be decided anew
-    due_at       timestamptz,
-    leased_until timestamptz,  -- somebody looks at it until then
-    attempts     integer not null default 0,
-    waits_for    text,
+    id             bigint generated always as identity primary key,
+    delivery_id    bigint references deliveries on delete cascade, -- null: found by asking the registry
+    source         text not null, -- the sender, or "polling"
+    repository     text not null,
+    image          text not null, -- as it was told
+    resolved       text,          -- the same with the digest that its registry gave
+    resolved_round integer,       -- in which round it gave that; in another it is out of date
+    first_at       timestamptz not null,
+    heard_at       timestamptz not null, -- when it was told last; what a registry said before that is out of date
+    round          integer not null default 1, -- rises with every time it is to be decided anew
+    due_at         timestamptz,
+    leased_until   timestamptz,   -- somebody looks at it until then
+    attempts       integer not null default 0,
+    waits_for      text,
     unique (delivery_id, image)
 );
 create index pushes_due on pushes (due_at, id) where due_at is not null;
@@ -70,6 +71,7 @@ create table decisions (
     at         timestamptz not null
 );
 create index decisions_of_push on decisions (push_id, id);
+create index decisions_that_started on decisions (rollout_id) where started;
 
 -- The registries that may be asked.
 create table registries (
