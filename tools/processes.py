@@ -21,7 +21,7 @@ class Process:
         self._database_url = database_url
         self._secret = secret
         self._process: asyncio.subprocess.Process | None = None
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
 
     async def start(self) -> None:
         """Run until it answers."""
@@ -72,7 +72,8 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
