@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check mutate format snapshots bench lock
+.PHONY: help run test live fuzz check mutate format snapshots bench lock
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -16,6 +16,13 @@ run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet; ARGS="-
 
 test: $(READY) ## Run the tests, some minutes; ARGS="-k seed" for some of them
 	@$(BIN)/python -m pytest $(ARGS)
+
+live: $(READY) ## Try it with Debian's docker-registry and skopeo, a minute; as root it installs them
+	@live/install
+	@$(BIN)/python -m pytest live $(ARGS)
+
+fuzz: $(READY) ## Damage webhooks at random and read them, for half a minute; ARGS="--seconds 600" for longer
+	@$(BIN)/python -m tools.fuzz $(ARGS)
 
 check: $(READY) ## Format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check .
