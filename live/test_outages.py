@@ -13,7 +13,8 @@ async def test_a_version_goes_by_its_tag_once_its_registry_has_been_away_for_a_m
 
     await site.says("2.0.0")
     away = f"{site.registry.host} cannot be reached: Connection refused"
-    await eventually(site.waits_for, f"policy 1: its digest is not known: {away}")
+    soon = "a minute after it was pushed it goes by its tag"
+    await eventually(site.waits_for, f"policy 1: its digest is not known: {away}; {soon}")
     site.clock.advance(seconds=70)
 
     [decision] = await site.heard(1)
