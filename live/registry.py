@@ -111,6 +111,11 @@ class Registry:
         with tempfile.TemporaryDirectory(dir=self.directory) as pulled:
             await self._copy(self._at(tag), f"dir:{pulled}", "--src-tls-verify=false", *self._as("src"))
 
+    async def promote(self, tag: str, to: str) -> None:
+        """Let another tag hold what this one holds."""
+        plain = ("--src-tls-verify=false", "--dest-tls-verify=false")
+        await self._copy(self._at(tag), self._at(to), "--all", *plain, *self._as("src"), *self._as("dest"))
+
     async def delete(self, tag: str) -> None:
         """Take an image away."""
         await skopeo("delete", "--tls-verify=false", *self._as(), self._at(tag))

@@ -59,6 +59,19 @@ async def test_a_moving_tag_is_a_new_release_whenever_it_holds_something_else(si
     assert await site.completed(devices, 2) == {third}
 
 
+async def test_a_version_that_is_promoted_to_a_moving_tag_keeps_its_digest(site: Site) -> None:
+    await site.open()
+    digest = await site.registry.push("2.0.0")
+    await site.heard(1)
+    devices = await site.devices(2, "stable")
+    await site.policy()
+
+    await site.registry.promote("2.0.0", to="stable")
+
+    await eventually(site.rollouts, [site.image("stable", digest)])
+    assert await site.completed(devices) == {site.image("stable", digest)}
+
+
 async def test_the_same_content_pushed_again_starts_nothing(site: Site) -> None:
     await site.open()
     devices = await site.devices(1, "latest")
