@@ -38,11 +38,9 @@ async def test_a_push_waits_for_credentials_that_the_registry_takes_and_says_so(
     await site.says("latest")
     await waits_since(site, "wants credentials, and we have none for it (401)")
     await site.may_ask(WRONG)
-    site.clock.advance(hours=1)
     await waits_since(site, "refuses our credentials (401)")
     assert await site.rollouts() == []
     await site.may_ask(OURS)
-    site.clock.advance(hours=1)
 
     [decision] = await site.heard(1)
     assert (decision["image"], decision["started"]) == (site.image("latest", digest), True)
@@ -73,10 +71,28 @@ async def test_platforms_are_asked_with_credentials_also_after_the_registry_told
     await eventually(site.waits_for, f"policy 1: its platforms are not known: {why}")
 
     await site.may_ask(OURS)
-    site.clock.advance(hours=1)
 
     [decision] = await site.heard(1)
     assert (decision["image"], decision["started"]) == (site.image("2.0.0", digest), True)
+
+
+async def test_polling_goes_on_as_soon_as_the_credentials_are_right(site: Site) -> None:
+    lock(site.registry)
+    await site.open(tells=False)
+    digest = await site.registry.push("2.0.0")
+    await site.devices()
+    await site.policy(registry={"pollMinutes": 1})
+    await eventually(lambda: problems(site), [f"{site.registry.host} wants credentials, and we have none for it (401)"])
+
+    await site.may_ask(OURS)
+
+    await eventually(lambda: problems(site), [None])
+    await eventually(site.rollouts, [site.image("2.0.0", digest)])
+
+
+async def problems(site: Site) -> list[str | None]:
+    """Why repositories that are polled did not answer."""
+    return [polled["problem"] for polled in (await site.api.graphql("{ polledRepositories { problem } }"))["polledRepositories"]]
 
 
 @pytest.fixture
@@ -126,10 +142,8 @@ async def test_where_no_token_is_handed_out_for_wrong_credentials_or_none_a_push
     await site.says("latest")
     await waits_since(site, "wants credentials, and we have none for it (401)")
     await site.may_ask(WRONG)
-    site.clock.advance(hours=1)
     await waits_since(site, "refuses our credentials (401)")
     await site.may_ask(OURS)
-    site.clock.advance(hours=1)
 
     assert [decision["image"] for decision in await site.heard(1)] == [site.image("latest", digest)]
     assert "/token" in {heard.path for heard in gate.heard if heard.who == "Rollwave"}
