@@ -53,6 +53,16 @@ class Site:
         """Devices that run an image of the registry's."""
         return await self.api.devices(*[self.image(tag)] * count)
 
+    async def labelled(self, *platforms: str) -> list[Agent]:
+        """A device for each platform."""
+        devices = await self.devices(len(platforms))
+        for device, platform in zip(devices, platforms, strict=True):
+            await self.api.graphql(
+                "mutation ($uuid: ID!, $labels: JSON!) { setDeviceLabels(uuid: $uuid, labels: $labels) { uuid } }",
+                uuid=device.uuid, labels={"platform": platform},
+            )  # fmt: skip
+        return devices
+
     async def rollouts(self) -> list[str]:
         """The image of each rollout, oldest first."""
         nodes = (await self.api.graphql("{ rollouts { nodes { image } } }"))["rollouts"]["nodes"]

@@ -64,7 +64,7 @@ async def test_a_digest_that_the_registry_tells_itself_needs_no_credentials(site
 async def test_platforms_are_asked_with_credentials_also_after_the_registry_told_the_digest(site: Site) -> None:
     lock(site.registry)
     await site.open()
-    await site.devices()
+    await site.labelled("linux/amd64")
     await site.policy(registry={"checkPlatforms": True})
     digest = await site.registry.push("2.0.0")
     why = f"{site.registry.host} wants credentials, and we have none for it (401)"

@@ -6,21 +6,10 @@ import pytest
 
 from live.registry import Told
 from live.site import Site
-from tests.api import Agent, eventually
+from tests.api import eventually
 
 FORMS = ["oci", "v2s2"]
 """How skopeo writes manifests: as the OCI wants them, and as Docker did."""
-
-
-async def labelled(site: Site, *platforms: str) -> list[Agent]:
-    """A device for each platform."""
-    devices = await site.devices(len(platforms))
-    for device, platform in zip(devices, platforms, strict=True):
-        await site.api.graphql(
-            "mutation ($uuid: ID!, $labels: JSON!) { setDeviceLabels(uuid: $uuid, labels: $labels) { uuid } }",
-            uuid=device.uuid, labels={"platform": platform},
-        )  # fmt: skip
-    return devices
 
 
 async def deliveries(site: Site) -> list[str]:
@@ -120,7 +109,7 @@ async def has_told(site: Site, least: int) -> bool:
 @pytest.mark.parametrize("form", FORMS)
 async def test_an_index_is_one_release_for_devices_of_several_platforms(site: Site, form: str) -> None:
     await site.open()
-    devices = await labelled(site, "linux/amd64", "linux/arm64")
+    devices = await site.labelled("linux/amd64", "linux/arm64")
     await site.policy(registry={"checkPlatforms": True})
 
     digest = await site.registry.push("2.0.0", platforms=("linux/amd64", "linux/arm64"), form=form)
@@ -133,7 +122,7 @@ async def test_an_index_is_one_release_for_devices_of_several_platforms(site: Si
 @pytest.mark.parametrize("platforms", [("linux/amd64",), ("linux/amd64", "linux/386")], ids=["an image", "an index"])
 async def test_what_has_nothing_for_a_devices_platform_is_refused_in_words(site: Site, platforms: tuple[str, ...]) -> None:
     await site.open()
-    await labelled(site, "linux/amd64", "linux/arm64")
+    await site.labelled("linux/amd64", "linux/arm64")
     await site.policy(registry={"checkPlatforms": True})
 
     await site.registry.push("2.0.0", platforms=platforms)
