@@ -41,13 +41,13 @@ from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
 from storage import devices as devices_of
+from tests.fuses import CUT, Fuse
 from tests.histories import laws
 from tests.histories.agents import SAYS, Agent, apps, images_of
 from tests.histories.house import House
 from tests.histories.model import counted, is_offered, is_taken_back, status_of
 from tests.histories.plans import PLANS, START, uuid_of
 from tests.histories.world import World, look
-from tests.test_reconciler_survives import CUT, Fuse
 from tools.pushing import pushed
 
 T = TypeVar("T")

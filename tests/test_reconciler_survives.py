@@ -2,11 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
-import asyncpg
 import pytest
 
 from domain.events import EventType
@@ -20,50 +17,11 @@ from storage.database import Database
 from tests.api import eventually
 from tests.clock import MovableClock
 from tests.factories import a_policy, everybody_says, finished, push, read
+from tests.fuses import CUT, Fuse, an_instance, no_fuse_is_left
 from tools.crowd import crowd
 
-CUT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-class Fuse:
-    """Cuts the connection before the n-th statement from when it was set."""
-
-    left: int | None = None
-    statements = 0
-
-    @classmethod
-    def burn(cls, conn: "asyncpg.Connection[Any]") -> None:
-        cls.statements += 1
-        if cls.left is not None:
-            cls.left -= 1
-            if cls.left == 0:
-                conn._transport.abort()  # type: ignore[attr-defined]
-
-
-class FusedConnection(asyncpg.Connection):
-    """A connection with a fuse in front of every statement, those that begin and end transactions among them."""
-
-    async def _execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
-        if "pg_notify" not in query:
-            Fuse.burn(self)
-        return await super()._execute(query, *args, **kwargs)  # type: ignore[misc]
-
-    async def execute(self, query: str, *args: Any, **kwargs: Any) -> str:
-        if not args:
-            Fuse.burn(self)
-        return await super().execute(query, *args, **kwargs)
-
-
-@asynccontextmanager
-async def _instance(url: str, clock: MovableClock) -> AsyncIterator[Database]:
-    async with Database.connect(url, clock=clock, size=2, connection_class=FusedConnection) as db:
-        yield db
-
-
-@pytest.fixture(autouse=True)
-def _no_fuse_is_left() -> Any:
-    yield
-    Fuse.left = None
+__all__ = ["no_fuse_is_left"]
+pytestmark = pytest.mark.usefixtures("no_fuse_is_left")
 
 
 async def _whole(db: Database, rollout: RolloutId) -> None:
@@ -88,7 +46,7 @@ async def test_a_tick_cut_before_any_of_its_statements_leaves_the_rollout_whole_
     await crowd(operator.db, 6)
     await a_policy(operator)
     cuts = 0
-    async with _instance(database_url, clock) as instance:
+    async with an_instance(database_url, clock) as instance:
         for position in range(1, 200):
             rollout = await push(operator, f"nginx:2.{position}.0")
             Fuse.left = position
@@ -137,7 +95,7 @@ async def test_ten_instances_with_random_cuts_make_each_move_once(operator: Cont
 
 async def _race(url: str, clock: MovableClock, stop: asyncio.Event, seed: int) -> None:
     dice = random.Random(seed)
-    async with _instance(url, clock) as db:
+    async with an_instance(url, clock) as db:
         while not stop.is_set():
             if dice.random() < 0.3:
                 Fuse.left = dice.randint(1, 30)

@@ -12,8 +12,8 @@ from resolvers.context import Context
 from resolvers.feed import Feed
 from storage.connection import Connection
 from storage.database import Database
+from tests.fuses import FusedConnection
 from tests.histories.plans import START
-from tests.test_reconciler_survives import FusedConnection
 
 T = TypeVar("T")
 
