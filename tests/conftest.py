@@ -4,14 +4,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import asyncpg
 import pytest
 from cryptography.fernet import Fernet
 
 from domain.actors import Actor
+from registries.oci.session import client
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.vault import Vault
@@ -22,7 +25,9 @@ from storage.database import Database
 from storage.migrate import migrate
 from tests.api import Api
 from tests.clock import MovableClock
+from tests.factories import name
 from tests.field import Field
+from tests.registry import LittleRegistry, registry
 
 SECRET = "a-secret-for-webhooks"
 KEYS = (Fernet.generate_key().decode(),)
@@ -88,6 +93,22 @@ async def field(operator: Context, clock: MovableClock) -> AsyncIterator[Field]:
     field = Field(operator, clock)
     yield field
     await field.histories_give_the_rows()
+
+
+@pytest.fixture
+async def little() -> AsyncIterator[LittleRegistry]:
+    """A registry on this machine."""
+    async with registry() as little:
+        yield little
+
+
+@pytest.fixture
+async def asking(operator: Context, little: LittleRegistry, clock: MovableClock) -> AsyncIterator[Context]:
+    """An operator who let that registry be asked; what it wants to rest for passes by the test's clock."""
+    async with client(seconds=1, clock=lambda: monotonic() + clock.ahead.total_seconds()) as registries:
+        asking = replace(operator, registries=registries)
+        await name(asking, little)
+        yield asking
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from domain.ids import DeviceId, RolloutId
 from domain.policies import Policy
 from domain.rollouts import Rollout
 from monitor.reconciler import reconcile
-from resolvers import policies
+from resolvers import policies, registries
 from resolvers.context import Context
 from storage import members, rollouts
 from storage.connection import Connection
 from storage.database import Database
+from tests.registry import LittleRegistry
 from tools.crowd import crowd
 from tools.pushing import pushed
 
@@ -44,6 +45,11 @@ async def a_rollout(operator: Context, size: int = 10, image: str = "nginx:2.0.0
     rollout = await push(operator, image)
     await reconcile(operator.db)
     return await read(operator.db, rollout)
+
+
+async def name(operator: Context, little: LittleRegistry) -> None:
+    """Let a registry be asked."""
+    await registries.save(operator, little.host, None, None, plain_http=True)
 
 
 async def read(db: Database, rollout: RolloutId) -> Rollout:

@@ -204,7 +204,8 @@ async def test_of_five_webhooks_at_once_one_starts_a_rollout(api: Api) -> None:
     answers = await asyncio.gather(*[api.webhook(NGINX) for _ in range(5)])
 
     assert sorted(answer["message"] for _, answer in answers) == ["accepted"] + ["known already"] * 4
-    assert {decision["rolloutId"] for decision in await api.decided("1")} == {"1"}
+    [delivery] = {answer["delivery_id"] for _, answer in answers}
+    assert {decision["rolloutId"] for decision in await api.decided(delivery)} == {"1"}
     await eventually(lambda: api.image(agent.uuid), "nginx:1.27")
     assert (await api.target(agent.uuid))["version"] == 2
     assert len(await rollouts(api)) == 1
