@@ -89,7 +89,7 @@ def _goes_by_tag(unresolved: Unresolved, moves: bool) -> bool:
 def aged(first_at: datetime, minimum: timedelta, now: datetime) -> Hold | None:
     """Whether it was heard of long enough ago."""
     ripe = first_at + minimum
-    return Hold(f"it is taken {_minutes(minimum)} after it was first heard of", ripe) if now < ripe else None
+    return Hold(f"it is taken {_minutes(minimum)} after it was first heard of", ripe, only_time=True) if now < ripe else None
 
 
 def approved(standing: Standing | None, now: datetime) -> Hold | None:

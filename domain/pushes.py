@@ -61,6 +61,8 @@ class Hold:
     """When to look again; None when nothing but another push would change it."""
     asks_operators: bool = False
     """Whether it waits for their approval."""
+    only_time: bool = False
+    """Whether nothing but time holds this very image up."""
 
 
 def try_again_after(attempts: int) -> timedelta:

@@ -112,16 +112,28 @@ async def _decide_under(ctx: Context, conn: Connection, scope: Scope, push: Push
     """Start a rollout under one policy, or keep why not; a Hold when that cannot be said yet."""
     now = await ctx.db.now(conn)
     held, belongs_to = await hold(conn, scope, push, found, now)
+    if (held is None or held.until) and await _gives_way(conn, scope, push, found, held):
+        held = Hold("it was pushed again before this push was decided" + (f": {held.why}" if held else ""))
     if held is None:
         await _start(ctx, conn, scope, push, found)
-    elif held.until is None or await pushes.is_told_again(conn, push, scope.policy.id):
-        why = held.why if held.until is None else f"it was pushed again before this push was decided: {held.why}"
-        await _keep(ctx, conn, push, Decision(found.image, scope.policy.id, belongs_to, False, why))
+    elif held.until is None:
+        await _keep(ctx, conn, push, Decision(found.image, scope.policy.id, belongs_to, False, held.why))
     else:
         if held.asks_operators:
             await catalogue.request(conn, found.image, now)
         return held
     return None
+
+
+async def _gives_way(conn: Connection, scope: Scope, push: Push, found: Found, held: Hold | None) -> bool:
+    """Whether a newer push of the same tag takes the place of one that waits.
+
+    Where images must have an age each has its turn, as far as it is known by its digest: else a tag that is pushed all the time had none.
+    """
+    if held is None and push.waits_for is None:
+        return False
+    has_its_turn = scope.policy.settings.registry.min_age_minutes and found.image.digest and (held is None or held.only_time)
+    return not has_its_turn and await pushes.is_told_again(conn, push, scope.policy.id)
 
 
 async def hold(conn: Connection, scope: Scope, push: Push, found: Found, now: datetime) -> tuple[Hold | None, RolloutId | None]:
