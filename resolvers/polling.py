@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cmp_to_key, partial
 
 from domain.actors import Permission
 from domain.images import Image, Pattern
@@ -14,7 +14,7 @@ from domain.polling import Polled
 from domain.pushes import POLLING
 from domain.registries import Registry, Unanswered
 from domain.settings import PolicySettings
-from domain.tags import has_place
+from domain.tags import TagRules, goes_back, has_place
 from registries.oci.client import Client
 from resolvers import choosing, registries
 from resolvers.context import Context
@@ -24,6 +24,7 @@ from storage.connection import Connection
 LEASE = timedelta(minutes=10)
 _JITTER = 0.1
 """Repositories that were first asked together are not asked together for ever."""
+_ANY = TagRules()
 log = logging.getLogger(__name__)
 _FIRST_RETRY, _LAST_RETRY = timedelta(seconds=30), timedelta(hours=1)
 
@@ -105,9 +106,9 @@ async def _look(ctx: Context, polled: Polled, every: timedelta) -> None:
     seen = await _digests(ctx, repository, set[str]().union(*(wish.tags for wish in wishes)))
     async with ctx.db.transaction() as conn:
         now = await ctx.db.now(conn)
-        for tag, digest in seen.items():
-            since = [wish.since for wish in wishes if wish.is_news(tag, digest, polled.seen.get(tag))]
-            await _tell(conn, Image(repository, tag, digest), since, now)
+        for tag in sorted(seen, key=cmp_to_key(_newest_first)):
+            since = [wish.since for wish in wishes if wish.is_news(tag, seen[tag], polled.seen.get(tag))]
+            await _tell(conn, Image(repository, tag, seen[tag]), since, now)
         await polling.answered(conn, repository, seen, now, now + every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
 
 
@@ -151,6 +152,11 @@ async def _tell(conn: Connection, image: Image, since: Sequence[datetime], now: 
     """Have a push decided, unless that was done since each policy concerned was last changed: by a webhook, or by asking before."""
     if since and not await pushes.was_heard(conn, image, max(since)):
         await pushes.insert(conn, POLLING, [image], now)
+
+
+def _newest_first(one: str, other: str) -> int:
+    """So that who takes both is not moved to the older one first."""
+    return goes_back(_ANY, one, other) - goes_back(_ANY, other, one)
 
 
 def _every(repository: str, polls: Sequence[Policy]) -> list[timedelta]:

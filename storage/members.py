@@ -13,7 +13,10 @@ from storage.connection import Connection, Row
 
 
 async def base_images(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[Image]:
-    """Every image of a repository that some device in scope is based on, found by hopping through the index: few images, many devices."""
+    """Every image of a repository that some device in scope is based on, found by hopping through the index: few images, many devices.
+
+    Beside them those that completed rollouts have brought: they become what devices are based on a month later, or with the next.
+    """
     rows = await conn.fetch(
         """
         with recursive scope as not materialized (
@@ -28,7 +31,25 @@ async def base_images(conn: Connection, repository: str, fleet: str | None, exce
         """,
         repository, fleet, list(except_fleets),
     )  # fmt: skip
-    return [Image.parse(row["image"]) for row in rows]
+    based_on = [Image.parse(row["image"]) for row in rows]
+    return list(dict.fromkeys([*based_on, *await _brought(conn, repository, fleet, except_fleets)]))
+
+
+async def _brought(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[Image]:
+    """Every image of a repository that some device in scope has from a completed rollout."""
+    rows = await conn.fetch(
+        """
+        select r.image || r.also as images
+          from rollouts r
+         where r.status = 'completed' and $1 = any (r.repositories)
+           and exists (select from members m join devices d on d.id = m.device_id
+                        where m.rollout_id = r.id and m.live and m.repository = $1 and is_offered(m, r)
+                          and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[])))
+        """,
+        repository, fleet, list(except_fleets),
+    )  # fmt: skip
+    images = [Image.parse(text) for row in rows for text in row["images"]]
+    return [image for image in images if image.repository == repository]
 
 
 async def images_in_use(conn: Connection, repository: str, only: DeviceId | None = None) -> list[Image]:

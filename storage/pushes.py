@@ -71,13 +71,17 @@ async def are_due(conn: Connection, now: datetime) -> bool:
 
 
 async def claim(conn: Connection, spared: Sequence[str], now: datetime, lease: timedelta) -> Push | None:
-    """The push that has been due for longest, of any registry but those spared; for this caller alone until the lease is over."""
+    """The push that has been due for longest, of any registry but those spared; for this caller alone until the lease is over.
+
+    Those of one repository are looked at one after the other, as they were told.
+    """
     row = await conn.fetchrow(
         """
         update pushes set leased_until = $1::timestamptz + $2::interval
-         where id = (select id from pushes
+         where id = (select id from pushes p
                       where due_at <= $1 and (leased_until is null or leased_until <= $1)
                         and split_part(repository, '/', 1) <> all ($3::text[])
+                        and not exists (select from pushes where repository = p.repository and due_at is not null and leased_until > $1)
                       order by due_at, id limit 1
                         for update skip locked)
         returning *

@@ -732,6 +732,8 @@ CREATE INDEX pushes_due ON public.pushes USING btree (due_at, id) WHERE (due_at 
 
 CREATE INDEX pushes_of_repository ON public.pushes USING btree (repository, id);
 
+CREATE INDEX pushes_undecided ON public.pushes USING btree (repository) WHERE (due_at IS NOT NULL);
+
 CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 
 CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text])) OR ((zones <> '[]'::jsonb) AND (frontier > 0)));

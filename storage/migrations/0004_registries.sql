@@ -56,6 +56,7 @@ create table pushes (
     unique (delivery_id, image)
 );
 create index pushes_due on pushes (due_at, id) where due_at is not null;
+create index pushes_undecided on pushes (repository) where due_at is not null;
 create index pushes_of_repository on pushes (repository, id);
 
 -- What came of a push, policy by policy; those of the round before last stay, unless they said the same.
