@@ -42,6 +42,8 @@ async def _brought(conn: Connection, repository: str, fleet: str | None, except_
         select r.image || r.also as images
           from rollouts r
          where r.status = 'completed' and $1 = any (r.repositories)
+           -- Else all of a million members were looked through for one of a fleet that it left out.
+           and ($2::text is null or r.fleet = $2 or r.fleet is null and $2 <> all (r.except_fleets))
            and exists (select from members m join devices d on d.id = m.device_id
                         where m.rollout_id = r.id and m.live and m.repository = $1 and is_offered(m, r)
                           and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[])))
