@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from domain.catalogue import Standing
 from domain.endpoints import Scheme, Sender
 from domain.ids import DeliveryId, EndpointId, PolicyId, PushId
 from domain.images import Image
 from domain.pushes import Push
 from monitor.intake import LEASE, take_in
 from monitor.janitor import tidy
+from resolvers import catalogue, images
 from resolvers.context import Context
 from resolvers.pushes import consider
 from storage import deliveries, pushes
@@ -442,3 +444,45 @@ async def test_what_was_settled_long_ago_costs_nothing(many: Connection, operato
     looked = {name: await read_by(conn, question) for name, question in asked.items()}
 
     assert {name: rows for name, rows in looked.items() if rows > 250} == {}
+
+
+# At the same time
+
+
+async def test_what_is_told_again_and_what_is_woken_do_not_lock_each_other_out(operator: Context) -> None:
+    async with operator.db.transaction() as conn:
+        await conn.execute(MANY)
+        await conn.execute("analyze")
+    tags = [f"quay.io/acme/app:{number * 37 % 100}" for number in range(100)]
+    delivery = await a_delivery(operator, [Image.parse(tag) for tag in tags])
+    await a_delivery(operator, [Image.parse(tag) for tag in reversed(tags)], "2")
+
+    async def tell_again() -> None:
+        async with operator.db.transaction() as conn:
+            await pushes.heard_again(conn, delivery, await operator.db.now(conn))
+
+    async def wake() -> None:
+        async with operator.db.transaction() as conn:
+            await pushes.wake(conn, ["quay.io/acme/app"], await operator.db.now(conn) - timedelta(minutes=1))
+
+    for _ in range(30):
+        await asyncio.gather(*(step() for step in (tell_again, wake, tell_again, wake)))
+
+
+async def test_an_approval_is_not_missed_by_a_push_that_is_just_being_decided_about(operator: Context) -> None:
+    await a_delivery(operator, [Image.parse("nginx:1.27")])
+    push = await claimed(operator)
+    assert push is not None
+
+    async with operator.db.transaction() as conn:
+        await images.alone(conn, [push.image])
+        assert await pushes.locked(conn, push)
+        approving = asyncio.create_task(catalogue.judge(operator, "nginx", Standing.APPROVED, None))
+        await asyncio.sleep(0.2)
+        hour = await operator.db.now(conn) + timedelta(hours=1)
+        await pushes.put_off(conn, push, hour, "it waits for approval")
+    await approving
+
+    again = await claimed(operator)
+    assert again is not None
+    assert again.id == push.id
