@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.errors import BadInput
 from domain.plans import document, from_document
 from domain.settings import settings as policy_settings
-from domain.tags import Choice, Level, Order, TagRules, choose, goes_back, judge, why_kept
+from domain.tags import Choice, Level, Order, TagRules, choose, goes_back, goes_before, judge, why_kept
 from domain.versions import Version
 from monitor.reconciler import reconcile
 from resolvers import images
@@ -257,6 +257,35 @@ def test_devices_are_kept_from_a_tag_one_by_one() -> None:
     assert why_kept(patches, "1.27.4", "1.26.0") == "1.27.4 is a minor step from 1.26.0; the policy takes patches only"
     assert judge(patches, "1.27.4", {"1.26.0", "1.27.3"}) is None
     assert judge(patches, "", {"1.26.0"}) == "an image without a tag is not a version"
+
+
+@pytest.mark.parametrize(
+    ("rules", "together", "running", "first"),
+    [
+        (ANY, "1.4.2 1.4 latest", "1.4.1", "1.4.2"),
+        (ANY, "latest main", "1.4.1", "main"),
+        (ANY, "1.4.2 latest", "latest", "latest"),
+        (ANY, "1.4.2 latest", "latest 1.4.1", "1.4.2"),
+        (ANY, "1.4.2 1.4.2-rc.1 1.4.2-alpine", "1.4.1-alpine", "1.4.2-alpine"),
+        (RANGE, "2.0.0 1.4.2 latest", "1.4.1", "1.4.2"),
+        (PATCH, "2.0.0 1.5.0 1.4.2", "1.4.1", "1.4.2"),
+    ],
+)
+def test_of_tags_that_are_pushed_together_all_but_one_give_way(rules: Rules, together: str, running: str, first: str) -> None:
+    tags, policy = together.split(), TagRules(**rules)
+    taken = [tag for tag in tags if judge(policy, tag, running.split()) is None]
+
+    assert {tag: goes_before(policy, tag, tags, running.split()) for tag in taken} == {tag: first for tag in taken if tag != first} | {
+        first: None
+    }
+
+
+def test_a_tag_that_moves_by_itself_gives_way_to_none() -> None:
+    rules = TagRules(moving=("stable",))
+
+    assert goes_before(rules, "stable", ["stable", "1.4.2"], ["1.4.1", "stable"]) is None
+    assert goes_before(rules, "1.4.2", ["stable", "1.4.2"], ["1.4.1", "stable"]) is None
+    assert goes_before(rules, "latest", ["stable", "1.4.2", "latest"], ["1.4.1", "stable"]) == "1.4.2"
 
 
 def test_an_image_without_a_tag_is_as_good_as_any_unless_there_are_rules() -> None:
