@@ -1,7 +1,7 @@
 """Registries that may be asked, since an operator named them, and what they answered."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Registry:
     credentials: Credentials | None = None
     plain_http: bool = False
     """Whether it is asked over HTTP, for want of TLS."""
+    set_at: datetime | None = None
+    """When an operator said so. What it answered before does not count: not that it wanted to be left alone, either."""
 
 
 class Unanswered(Exception):

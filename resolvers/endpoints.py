@@ -155,6 +155,8 @@ def _scheme(wanted: Wanted) -> Scheme:
 
 
 def _checked(wanted: Wanted, scheme: Scheme, now: datetime) -> Endpoint:
+    if wanted.default_host is None and wanted.sender in webhooks.NAMES_NO_REGISTRY:
+        raise BadInput(f"defaultHost: {wanted.sender} never says which registry it is; give the host that its images are pulled from")
     if len(wanted.repositories) > _MOST_REPOSITORIES:
         raise BadInput(f"repositories: at most {_MOST_REPOSITORIES}")
     if any((scheme is Scheme.OIDC) != (given is not None) for given in (wanted.audience, wanted.service_account)):

@@ -1,6 +1,7 @@
 """The registries that operators let Rollwave ask, and asking them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from resolvers.context import Context
 from storage import polling, pushes, registries
 from storage.connection import Connection
 
+_LONGEST_HOST = 200
 _LONGEST_PASSWORD = 16_384  # a token of Google's is a JSON file of 2,400 characters
 _Answer = TypeVar("_Answer")
 
@@ -75,7 +77,7 @@ async def _named(ctx: Context, host: str) -> Registry | None:
     if found is None:
         return None
     registry, username, password = found
-    return Registry(registry.host, _credentials(ctx, host, username, password), registry.plain_http)
+    return replace(registry, credentials=_credentials(ctx, host, username, password))
 
 
 def _credentials(ctx: Context, host: str, username: str | None, password: bytes | None) -> Credentials | None:
@@ -89,4 +91,7 @@ def _credentials(ctx: Context, host: str, username: str | None, password: bytes 
 
 def checked_host(text: str) -> str:
     """A registry's host as it stands in normalised image names; raises BadInput."""
+    port = text.rpartition(":")[2]
+    if len(text) > _LONGEST_HOST or (port.isdecimal() and ":" in text and not 0 < int(port) < 65536):
+        raise BadInput(f"host: {_LONGEST_HOST} characters at most, and a port from 1 to 65535")
     return Image.at(text, "library/any").repository.partition("/")[0]

@@ -8,7 +8,7 @@ from domain import policies as rules
 from domain.actors import Permission
 from domain.errors import NotFound
 from domain.ids import PolicyId, PushId
-from domain.images import Image, split
+from domain.images import Image, Pattern, split
 from domain.policies import Policy
 from domain.pushes import Push
 from domain.registries import Unanswered
@@ -32,6 +32,8 @@ async def trial(ctx: Context, policy_id: PolicyId, name: str) -> Trial:
 
 
 async def _of_repository(ctx: Context, policy: Policy, repository: str) -> Trial:
+    if not (pattern := Pattern.parse(policy.settings.image_pattern)).is_about(repository):
+        return Trial(None, False, False, f"the policy's pattern {pattern.text} means no image of {Image.parse(repository).name}")
     try:
         tags = await registries.ask(ctx, repository, lambda client, registry: client.tags(registry, repository))
     except Unanswered as why:

@@ -40,7 +40,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
                 yield
 
     graphql = Endpoint(graphiql=settings.graphiql)
-    return Starlette(
+    app = Starlette(
         routes=[
             *devices.routes,
             *webhooks.routes,
@@ -52,3 +52,5 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
         max_body_size=MOST_SENT,
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would repeat a webhook's secret
+    return app

@@ -27,7 +27,7 @@ async def delete(conn: Connection, host: str) -> bool:
 async def one(conn: Connection, host: str) -> tuple[Registry, str | None, bytes | None] | None:
     """A registry that may be asked, without its credentials, and these: the name, and the password encrypted."""
     row = await conn.fetchrow("select * from registries where host = $1", host)
-    return None if row is None else (Registry(row["host"], None, row["plain_http"]), row["username"], row["password"])
+    return None if row is None else (Registry(row["host"], None, row["plain_http"], row["updated_at"]), row["username"], row["password"])
 
 
 async def all_of_them(conn: Connection) -> list[tuple[Registry, str | None]]:

@@ -65,14 +65,14 @@ async def test_every_sender_is_heard_by_every_proof_it_can_give_and_its_push_rea
 
 @pytest.mark.parametrize(("sender", "scheme"), PROVES_BY_SECRET)
 async def test_who_does_not_prove_it_changes_nothing(server: Running, api: Api, sender: Sender, scheme: Scheme) -> None:
-    post, endpoint, other = POSTS[sender], await made(api, sender, scheme), await made(api, sender, scheme)
+    post, endpoint, other = POSTS[sender], *[await made(api, sender, scheme, defaultHost=HOST) for _ in range(2)]
     await api.devices(post.older)
     await api.policy(imagePattern="**/edge-agent")
     before = await everything(server.db)
 
     for path, proof in attempts(endpoint, other, post.body):
         status, answer = await sent(api, endpoint.path + path, post.body, {**post.headers, **proof})
-        assert (status, "error" in answer) == (401, True), (path, proof, answer)
+        assert (status, "error" in answer) == (404 if path == "/" else 401, True), (path, proof, answer)
         assert endpoint.secret not in str(answer)
 
     assert await everything(server.db) == before
@@ -218,6 +218,9 @@ async def test_a_name_of_a_delivery_that_is_given_to_another_hides_nothing(api: 
         ({"scheme": "OIDC"}, "scheme: generic can prove itself by signature, header, path, not by oidc"),
         ({"sender": "QUAY", "scheme": "HEADER"}, "scheme: quay can prove itself by path, not by header"),
         ({"defaultHost": "no host"}, "no host"),
+        ({"defaultHost": "registry.example:99999"}, "a port from 1 to 65535"),
+        ({"sender": "NEXUS"}, "defaultHost: nexus never says which registry it is"),
+        ({"sender": "ALIYUN"}, "defaultHost: aliyun never says which registry it is"),
         ({"defaultHost": "a.example/b/c"}, "a.example/b/c"),
         ({"repositories": ["**/*["]}, ""),
         ({"repositories": ["a"] * 101}, "repositories: at most 100"),

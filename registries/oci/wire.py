@@ -75,7 +75,7 @@ class Wire:
         self._resolver = resolver
         self._seconds = seconds
         self._clock = clock
-        self._rests: dict[str, float] = {}
+        self._rests: dict[Registry, float] = {}
         # Waiting for a place is not counted against the patience: a large fleet's poll would time out by its size alone.
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
@@ -135,17 +135,17 @@ class Wire:
         return [place["host"] for place in places]
 
     def _check_rest(self, registry: Registry) -> None:
-        left = self._rests.get(registry.host, 0) - self._clock()
+        left = self._rests.get(registry, 0) - self._clock()
         if left > 0:
             raise _wants_rest(registry, timedelta(seconds=left))
-        self._rests.pop(registry.host, None)
+        self._rests.pop(registry, None)
 
     def _noted(self, registry: Registry, answer: Answer) -> Answer:
         """The answer, unless it is that we ask too often."""
         if answer.status != 429:
             return answer
         rest = wait_of(answer.headers, datetime.now(UTC)) or _DEFAULT_REST
-        self._rests[registry.host] = max(self._rests.get(registry.host, 0), self._clock() + rest.total_seconds())
+        self._rests[registry] = max(self._rests.get(registry, 0), self._clock() + rest.total_seconds())
         raise _wants_rest(registry, rest)
 
 

@@ -28,8 +28,10 @@ from registries.webhooks import (
 from registries.webhooks.notice import Notice, parsed
 from registries.webhooks.proofs import is_authentic, is_authentic_for_any, schemes
 
-__all__ = ["Received", "is_authentic", "is_authentic_for_any", "read", "schemes"]
+__all__ = ["NAMES_NO_REGISTRY", "Received", "is_authentic", "is_authentic_for_any", "read", "schemes"]
 
+NAMES_NO_REGISTRY = (Sender.NEXUS, Sender.ALIYUN)
+"""Senders whose webhooks never say which registry they come from."""
 _LONGEST_ID = 255
 
 
