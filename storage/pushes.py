@@ -10,7 +10,10 @@ from storage.connection import Connection, Row
 
 
 async def insert(conn: Connection, source: str, images: Sequence[Image], now: datetime, delivery: DeliveryId | None = None) -> None:
-    """Images that somebody says were pushed, to be decided about now; those that the same delivery told before are left as they are."""
+    """Images that somebody says were pushed, to be decided about now; those that the same delivery told before are left as they are.
+
+    What waits under the same tags is looked at, and may give way.
+    """
     await conn.execute(
         """
         insert into pushes (delivery_id, source, repository, image, first_at, heard_at, due_at)
@@ -18,6 +21,16 @@ async def insert(conn: Connection, source: str, images: Sequence[Image], now: da
         on conflict (delivery_id, image) do nothing
         """,
         delivery, source, [image.repository for image in images], [str(image) for image in images], now,
+    )  # fmt: skip
+    await conn.execute(
+        """
+        update pushes set due_at = $3
+         where id in (select p.id from pushes p
+                        join unnest($1::text[], $2::text[]) as told (repository, image) on p.repository = told.repository
+                       where p.due_at > $3 and split_part(p.image, '@', 1) = split_part(told.image, '@', 1)
+                       order by p.id for update of p)
+        """,
+        [image.repository for image in images], [str(image) for image in images], now,
     )  # fmt: skip
 
 

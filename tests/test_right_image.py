@@ -393,7 +393,7 @@ async def test_a_push_that_waits_gives_way_to_a_newer_one_of_its_tag(asking: Con
     first = await looked_at(asking, first)
 
     assert [image.digest for image in await rolled_out(asking)] == [B]
-    assert await decision(asking, first) == "it was pushed again before this push was decided"
+    assert await decision(asking, first) == "it was pushed again before this push was decided: it waits for approval"
 
 
 async def test_a_tag_that_is_pushed_all_the_time_is_taken_image_by_image_as_each_is_old_enough(
