@@ -1,5 +1,6 @@
 """Images that operators have to approve before a policy takes them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from resolvers import catalogue, images, policies
 from resolvers.context import Context
 from resolvers.previews import preview
 from server.process import Running
+from storage import pushes
 from tests.api import Api, eventually, everything
 from tests.clock import MovableClock
 from tests.factories import a_policy
@@ -309,3 +311,19 @@ async def test_a_stranger_approves_nothing(server: Running, api: Api) -> None:
     assert await everything(server.db) == before
     code, why = await api.refused('mutation { approveImage(name: "nginx", remark: "\\u0000") { id } }')
     assert (code, why) == ("BAD_USER_INPUT", "a string holds a null character")
+
+
+async def test_an_operator_judges_an_image_in_the_moment_in_which_its_push_asks(operator: Context, policy: Policy) -> None:
+    push = await told(operator, RELEASE)
+    async with operator.db.transaction() as conn:
+        await conn.execute("delete from known_images")
+
+    async with operator.db.transaction() as conn:
+        await images.alone(conn, [push.image])
+        assert await pushes.locked(conn, push)
+        judging = asyncio.create_task(catalogue.judge(operator, RELEASE, REJECTED, None))
+        await asyncio.sleep(0.2)
+        await catalogue.request(conn, push.image, await operator.db.now(conn))
+    await judging
+
+    assert await known(operator) == [(RELEASE, REJECTED)]
