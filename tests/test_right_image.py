@@ -16,7 +16,7 @@ from monitor.intake import take_in
 from monitor.polling import poll
 from registries.oci.session import client
 from registries.webhooks import Received
-from resolvers import catalogue, deliveries, endpoints, policies, registries, rollouts
+from resolvers import catalogue, deliveries, endpoints, images, policies, registries, rollouts
 from resolvers.context import Context
 from resolvers.endpoints import Wanted
 from resolvers.vault import Vault
@@ -568,3 +568,15 @@ async def test_pushes_of_one_repository_decided_at_once_do_not_wait_for_each_oth
     assert await waits_for(asking) == []
     [last] = [rollout.image.tag for rollout in await all_rollouts(asking) if rollout.status is not Status.SUPERSEDED]
     assert last == "1.11.1"
+
+
+async def test_a_rollout_says_what_it_came_of(asking: Context, app: LittleRegistry) -> None:
+    policy = await a_policy(asking, **everything_of(app))
+    app.push(APP, "2.0.0")
+    await told(asking, at(app, "2.0.0"))
+    await images.create_rollout(asking, policy.id, at(app, "3.0.0"))
+    await images.create_rollout(asking, policy.id, at(app, "3.0.0", A))
+
+    causes = [(await rollouts.explain(asking, rollout.id)).cause for rollout in await all_rollouts(asking)]
+
+    assert causes == ["started rollout 1", "an operator created it, by its tag", "an operator created it"]
