@@ -580,3 +580,19 @@ async def test_a_rollout_says_what_it_came_of(asking: Context, app: LittleRegist
     causes = [(await rollouts.explain(asking, rollout.id)).cause for rollout in await all_rollouts(asking)]
 
     assert causes == ["started rollout 1", "an operator created it, by its tag", "an operator created it"]
+
+
+async def test_a_registry_that_wanted_to_be_left_alone_is_asked_at_once_when_an_operator_sets_it_anew(
+    asking: Context, app: LittleRegistry
+) -> None:
+    digest = app.push(APP, "2.0.0")
+    await a_policy(asking, **everything_of(app), registry={"unresolved": "wait"})
+    app.busy = {"Retry-After": "21600"}
+    held = await told(asking, at(app, "2.0.0"))
+    assert "wants to be asked again in 21600 s (429)" in (held.waits_for or "")
+    app.busy = None
+
+    await registries.save(asking, app.host, None, None, plain_http=True)
+    await take_in(asking)
+
+    assert [str(rollout.image) for rollout in await all_rollouts(asking)] == [at(app, "2.0.0", digest)]

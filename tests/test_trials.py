@@ -217,6 +217,15 @@ async def test_of_a_repository_tags_that_the_pattern_does_not_mean_say_so(asking
     ]  # fmt: skip
 
 
+async def test_of_a_repository_that_the_pattern_does_not_mean_nobody_is_asked(asking: Context, app: LittleRegistry) -> None:
+    policy = await a_policy(asking, image_pattern="nginx:1.*")
+
+    found = await unchanged(asking, policy.id, f"{app.host}/{APP}")
+
+    assert found.why == f"the policy's pattern nginx:1.* means no image of {app.host}/{APP}"
+    assert app.requests == []
+
+
 async def test_of_a_repository_of_which_nothing_is_taken_nothing_is_chosen(asking: Context, app: LittleRegistry) -> None:
     found = await tried(asking, app, tags={"range": ">=7"})
 
