@@ -110,14 +110,6 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
-    """Somebody pushed an image; a sender told us."""
-
-    image: Image
-    sender: str
-
-
-@dataclass(frozen=True, slots=True)
 class Pattern:
     """An anchored glob over a repository and, optionally, a tag."""
 

@@ -71,12 +71,6 @@ class Version:
         return tuple(word for word in words if word and word not in _UNFINISHED)
 
 
-def is_older(tag: str, than: str) -> bool:
-    """Whether both tags are versions and the first precedes the second: a move from `than` to `tag` goes backwards."""
-    first, second = Version.parse(tag), Version.parse(than)
-    return first is not None and second is not None and first < second
-
-
 def _core(text: str) -> tuple[int, ...]:
     """The numbers without the zeros at the end, since a missing number is a zero."""
     numbers = [int(number) for number in text.split(".")]

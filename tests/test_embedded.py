@@ -16,7 +16,7 @@ import pytest
 from server.embedded import EmbeddedPostgresError, default_data_dir, embedded_postgres
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="run it as root: only then PostgreSQL runs as another user")
 
 # Says the URL once it may use the server, and leaves when its input ends.
 USER = f"""
