@@ -143,7 +143,7 @@ CREATE TABLE public.devices (
     name text NOT NULL,
     type text NOT NULL,
     fleet text,
-    key_hash bytea NOT NULL,
+    key_hash bytea,
     sends_version boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone NOT NULL,
     last_seen_at timestamp with time zone,
@@ -153,6 +153,13 @@ CREATE TABLE public.devices (
     aside_at timestamp with time zone,
     aside_by text,
     aside_reason text,
+    old_key_hash bytea,
+    old_key_until timestamp with time zone,
+    public_key bytea,
+    challenge bytea,
+    is_waiting boolean DEFAULT false NOT NULL,
+    revoked_at timestamp with time zone,
+    provisioning_key_id bigint,
     CONSTRAINT devices_aside_check CHECK ((aside = ANY (ARRAY['pinned'::text, 'held'::text, 'quarantined'::text])))
 );
 
@@ -498,7 +505,16 @@ CREATE TABLE public.provisioning_keys (
     id bigint NOT NULL,
     hash bytea NOT NULL,
     fleet text,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    max_uses integer,
+    uses integer DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    needs_acceptance boolean DEFAULT false NOT NULL,
+    created_by text DEFAULT ''::text NOT NULL,
+    CONSTRAINT provisioning_keys_max_uses_check CHECK ((max_uses > 0))
 );
 
 ALTER TABLE public.provisioning_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -754,6 +770,9 @@ ALTER TABLE ONLY public.decisions
 
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_provisioning_key_id_fkey FOREIGN KEY (provisioning_key_id) REFERENCES public.provisioning_keys(id);
 
 ALTER TABLE ONLY public.measurements
     ADD CONSTRAINT measurements_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
