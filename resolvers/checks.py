@@ -25,7 +25,7 @@ async def conclude(conn: Connection, rollout: Rollout, checked: Checked, verdict
 
 async def _unhealthy(conn: Connection, rollout: Rollout, checked: Checked, reason: str, now: datetime) -> None:
     uuid = checked.subject.uuid
-    for offer in await members.offers(conn, checked.device):
+    for offer in (await members.offers(conn, [checked.device])).get(checked.device, ()):
         if offer.rollout_id == rollout.id and offer.is_exposed:
             await members.found_unhealthy(conn, rollout.id, checked.device, reason, now)
             await events.record(

@@ -3,12 +3,12 @@
 import hmac
 import uuid as uuids
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain import labels as labels_of
 from domain import targets as rules
 from domain.actors import Permission
-from domain.devices import CurrentState, Device, Report, services_of
+from domain.devices import CurrentState, Device
 from domain.errors import BadInput, Conflict, NotFound, Unauthenticated
 from domain.health import ServiceKey
 from domain.ids import DeviceId, RolloutId
@@ -17,14 +17,11 @@ from domain.members import Member
 from domain.rollouts import Rollout, joined
 from domain.tags import why_kept
 from domain.targets import Target
-from resolvers import documents, keys, moves, reports
+from resolvers import documents, keys, moves
 from resolvers.context import Context
 from storage import devices, enrolment, folding, members, ranking, rollouts, targets
 from storage.connection import Connection
 from storage.targets import Service
-
-# A device that polls every minute is written down as seen every half: enough to rank the awake first, and few writes.
-SEEN_EVERY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +77,6 @@ async def itself(ctx: Context, device: DeviceId) -> Device:
         found = await devices.by_id(conn, device)
     assert found is not None, "it was authenticated a moment ago"
     return found
-
-
-async def poll(ctx: Context, device: DeviceId) -> Target:
-    """What the device should run. Asking is taking: from now on the device is expected to run what it was told."""
-    async with ctx.db.transaction() as conn:
-        now = await ctx.db.now(conn)
-        await devices.seen(conn, device, now, SEEN_EVERY)
-        # Noted before it is told: a rollback in between then waits for this device rather than forgetting it.
-        while (target := await targets.target(conn, device)).has_untaken_offer:
-            await devices.lock(conn, device)
-            await members.taken(conn, device, now)
-    return target
-
-
-async def report(ctx: Context, device: DeviceId, uuid: str, said: Report) -> None:
-    """Keep what the device says, and what it shows of the images it was offered. An old report, replayed, changes nothing."""
-    services = None if said.apps is None else services_of(said.apps)
-    async with ctx.db.transaction() as conn:
-        now = await ctx.db.now(conn)
-        await devices.seen(conn, device, now, SEEN_EVERY)
-        if await devices.is_replay(conn, device, said.version):
-            return
-        await devices.lock(conn, device)
-        await devices.save_report(conn, device, said, now)
-        if services is not None:
-            await reports.weigh(conn, device, uuid, services, now)
 
 
 async def set_target(ctx: Context, uuid: str, apps: object, config: object = None, expected_version: int | None = None) -> Target:

@@ -1,24 +1,94 @@
 """What a device's report means for the rollouts it is in."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
-from domain.devices import Running
+from domain.devices import Report, Running, services_of
 from domain.events import EventType
 from domain.health import Outcome, Verdict, is_back, judge, trouble
 from domain.ids import DeviceId
 from domain.members import Offer
+from resolvers.gathering import Gathering
 from storage import devices, events, members, turns
 from storage.connection import Connection
+from storage.database import Database
+
+SAVED_AT_ONCE = 200
+MOST_WAITING = 5000
+"""Reports that wait to be written; more are told to come again."""
 
 
-async def weigh(conn: Connection, device: DeviceId, uuid: str, services: Sequence[Running], now: datetime) -> None:
+@dataclass(frozen=True, eq=False, slots=True)
+class Said:
+    """What one device said, to be weighed; the same said twice is said twice."""
+
+    device: DeviceId
+    uuid: str
+    report: Report
+    services: list[Running] | None
+    """None if it said nothing of them."""
+
+    @classmethod
+    def by(cls, device: DeviceId, uuid: str, report: Report) -> "Said":
+        """Raises BadInput for services in a shape that no agent sends."""
+        return cls(device, uuid, report, None if report.apps is None else services_of(report.apps))
+
+
+class Reports:
+    """The reports of one process, written in sets."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._gathering: Gathering[Said, None] = Gathering(self._save, most=SAVED_AT_ONCE, room=MOST_WAITING)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write while the block runs."""
+        async with self._gathering.running():
+            yield
+
+    async def keep(self, said: Said) -> None:
+        """Returns once it is committed; raises TimeoutError if that takes too long."""
+        await self._gathering.ask(said)
+
+    async def _save(self, said: list[Said]) -> dict[Said, None]:
+        return dict.fromkeys(await save(self._db, said))
+
+
+async def save(db: Database, said: Iterable[Said]) -> list[Said]:
+    """Keep what devices say, and what it shows of the images they were offered. An old report, replayed, changes nothing.
+
+    Returns what is done with. Left out are devices with whom somebody else is busy, and what one says beside what it says first.
+    """
+    first = {one.device: one for one in reversed([*said])}
+    async with db.transaction() as conn:
+        now = await db.now(conn)
+        free = await devices.lock_free(conn, [*first])
+        fresh = [first[device] for device, sends_version in free.items() if not (sends_version and first[device].report.version is None)]
+        alone = await members.lock_free(conn, [one.device for one in fresh])
+        new = [one for one in fresh if one.device in alone]
+        if new:
+            await _save(conn, new, now)
+    old = [first[device] for device in free if first[device] not in fresh]
+    return old + new
+
+
+async def _save(conn: Connection, said: Sequence[Said], now: datetime) -> None:
+    await devices.sends_version(conn, [one.device for one in said if one.report.version is not None])
+    await devices.save_reports(conn, {one.device: one.report for one in said}, now)
+    offers = await members.offers(conn, [one.device for one in said if one.services is not None])
+    for one in said:
+        for offer in offers.get(one.device, ()):
+            await _weigh(conn, one, offer, now)
+
+
+async def _weigh(conn: Connection, said: Said, offer: Offer, now: datetime) -> None:
     """Record what a report shows, where it shows something new; the same report again changes nothing."""
-    for offer in await members.offers(conn, device):
-        if offer.is_exposed:
-            await _judged(conn, device, uuid, offer, services, now)
-        else:
-            await _returned(conn, device, uuid, offer, services, now)
+    assert said.services is not None
+    weigh = _judged if offer.is_exposed else _returned
+    await weigh(conn, said.device, said.uuid, offer, said.services, now)
 
 
 async def _judged(conn: Connection, device: DeviceId, uuid: str, offer: Offer, services: Sequence[Running], now: datetime) -> None:

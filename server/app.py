@@ -8,11 +8,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from domain.actors import NOBODY
+from monitor.remembering import remembering
 from monitor.tasks import monitoring
 from registries.oci.session import client
 from registries.oidc import GOOGLE_KEYS, Keys
 from resolvers.context import Context
 from resolvers.feed import Feed
+from resolvers.polls import Polls
+from resolvers.reports import Reports
 from resolvers.vault import Vault
 from server import devices, health, webhooks
 from server.bodies import MOST_SENT
@@ -29,14 +32,14 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
 
     `google_keys`, where the keys of Google's tokens are, is replaced only by tests.
     """
-    feed = Feed()
+    feed, polls, reports = Feed(), Polls(db, settings.pace), Reports(db)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
-            app.state.wiring = Wiring(settings, Limits(), base)
-            async with monitoring(base, settings.check_networks):
+            app.state.wiring = Wiring(settings, Limits(), base, polls, reports)
+            async with polls.running(), reports.running(), remembering(polls), monitoring(base, settings.check_networks):
                 yield
 
     graphql = Endpoint(graphiql=settings.graphiql)
@@ -53,4 +56,5 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would repeat a webhook's secret
+    app.state.polls = polls
     return app

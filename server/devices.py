@@ -1,9 +1,7 @@
 """What agents in the field speak: register, key exchange, poll, report. Their shapes and paths are the original's, and stay."""
 
-import hashlib
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,10 +10,12 @@ from starlette.routing import Route
 from domain.actors import Actor
 from domain.devices import Report, as_map
 from domain.errors import BadInput
-from domain.targets import Target
 from resolvers import devices
+from resolvers.answers import etag
 from resolvers.context import Context
 from resolvers.devices import Registration
+from resolvers.polls import parsed
+from resolvers.reports import Said
 from server.auth import bearer, device_key
 from server.bodies import read_json
 from server.wiring import Wiring
@@ -70,24 +70,24 @@ async def exchange_key(request: Request) -> Response:
 
 
 async def poll(request: Request) -> Response:
-    """GET /api/v1/device/{uuid}/state: what the device should run, or 304 if it knows."""
-    uuid, ctx = request.path_params["uuid"], _anybody(request)
-    device = await devices.authenticate(ctx, uuid, device_key(request))
-    body, tag = _answer(uuid, await devices.poll(ctx, device))
+    """GET /api/v1/device/{uuid}/state: what the device should run, or 304 if it knows. What memory answers does not come here."""
+    uuid, polls = request.path_params["uuid"], Wiring.of(request).polls
+    body = await polls.tell(uuid, device_key(request))
+    tag = etag(body.version, body.digest)
     headers = {"etag": tag, "cache-control": "private, no-cache"}
-    if _knows(request.headers.get("if-none-match", ""), tag):
+    if knows(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(body.to(uuid, parsed(uuid), polls.pace), media_type="application/json", headers=headers)
 
 
 async def report(request: Request) -> Response:
     """PATCH /api/v1/device/state: what the device runs. It speaks for itself only."""
-    ctx, body = _anybody(request), await read_json(request)
+    wiring, body = Wiring.of(request), await read_json(request)
     if not isinstance(body, dict) or len(body) != 1:
         raise BadInput("the body must be an object with one key, the device's uuid")
     uuid, said = next(iter(body.items()))
-    device = await devices.authenticate(ctx, uuid, device_key(request))
-    await devices.report(ctx, device, devices.checked_uuid(uuid), _report(said))
+    device = await wiring.polls.identify(uuid, device_key(request))
+    await wiring.reports.keep(Said.by(device, devices.checked_uuid(uuid), _report(said)))
     return JSONResponse({"status": "ok"})
 
 
@@ -101,23 +101,7 @@ def _report(said: object) -> Report:
     return Report(None if apps is None else as_map(apps), version, info)
 
 
-def _answer(uuid: str, target: Target) -> tuple[bytes, str]:
-    """The body and its entity tag, which changes with the version and with anything the body says.
-
-    Its one key is the uuid as the agent wrote it: agents ignore an answer that is not keyed by their own.
-    """
-    state = {
-        "apps": target.apps,
-        "config": target.config,
-        "version": target.version,
-        "needs_deployment": False,
-        "last_deployed_at": None,
-    }
-    body = orjson.dumps({uuid: state}, option=orjson.OPT_SORT_KEYS)
-    return body, f'"{target.version}-{hashlib.sha256(body).hexdigest()[:32]}"'
-
-
-def _knows(if_none_match: str, tag: str) -> bool:
+def knows(if_none_match: str, tag: str) -> bool:
     """Whether the client holds this tag: quoted, unquoted, weak, or in a list, since agents in the field send it in all these ways."""
     held = {part.strip().removeprefix("W/").strip('"') for part in if_none_match.split(",")}
     return tag.strip('"') in held or "*" in held

@@ -11,6 +11,7 @@ import uvicorn
 from registries.oidc import GOOGLE_KEYS
 from server.app import create_app
 from server.embedded import embedded_postgres
+from server.polls import FromMemory
 from server.settings import Settings
 from storage.database import Clock, Database, database_clock
 from storage.migrate import migrate
@@ -51,7 +52,7 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
         config = uvicorn.Config(
-            app,
+            FromMemory(app, app.state.polls),
             host=settings.host,
             port=settings.port,
             log_config=None,

@@ -8,6 +8,7 @@ from typing import Self
 
 from cryptography.fernet import Fernet
 
+from domain.pace import Pace
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
 
@@ -32,6 +33,8 @@ class Settings:
     """What kept secrets are encrypted with: the first; the others only read. ROLLWAVE_ENCRYPTION_KEY, separated by commas."""
     check_networks: Allowed = field(default_factory=Allowed)
     """The address ranges that health checks from outside may reach; without any there are none."""
+    pace: Pace = field(default_factory=Pace)
+    """How often devices are to poll: ROLLWAVE_POLL_SECONDS, and ROLLWAVE_HURRIED_POLL_SECONDS while a rollout that reached them goes on."""
     graphiql: bool = False
     """Whether GET /graphql shows GraphiQL."""
 
@@ -55,9 +58,20 @@ class Settings:
             data_dir=Path(environ.get("ROLLWAVE_DATA_DIR") or default_data_dir()),
             host=environ.get("ROLLWAVE_HOST", "127.0.0.1"),
             port=int(port),
+            pace=Pace(_seconds(environ, "ROLLWAVE_POLL_SECONDS", 60.0), _seconds(environ, "ROLLWAVE_HURRIED_POLL_SECONDS", 15.0)),
             webhook_secret=secret,
             graphiql=environ.get("ROLLWAVE_GRAPHIQL", "") in ("1", "true", "yes"),
         )
+
+
+def _seconds(environ: Mapping[str, str], name: str, usual: float) -> float:
+    try:
+        seconds = float(environ.get(name) or usual)
+    except ValueError as bad:
+        raise BadSetting(f"{name} must be seconds, not “{environ[name]}”") from bad
+    if not 1 <= seconds <= 86_400:
+        raise BadSetting(f"{name} must be 1 to 86400 seconds")
+    return seconds
 
 
 def _keys(text: str) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from starlette.requests import HTTPConnection
 from domain.actors import Actor
 from resolvers.context import Context
 from resolvers.feed import Feed
+from resolvers.polls import Polls
+from resolvers.reports import Reports
 from server.limits import Limits
 from server.settings import Settings
 from storage.database import Database
@@ -21,6 +23,8 @@ class Wiring:
     limits: Limits
     base: Context
     """What every use case is given, but for who asks."""
+    polls: Polls
+    reports: Reports
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Self:

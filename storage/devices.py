@@ -1,8 +1,8 @@
 """Every statement that reads or writes devices, the keys that let them in, and what they last reported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.aside import Aside, AsideKind
 from domain.devices import CurrentState, Device, Report
@@ -54,37 +54,34 @@ async def key_of(conn: Connection, uuid: str) -> tuple[DeviceId, bytes] | None:
     return None if row is None else (DeviceId(row["id"]), row["key_hash"])
 
 
-async def seen(conn: Connection, device: DeviceId, now: datetime, every: timedelta) -> None:
-    """Note that a device was heard of, unless that was noted a moment ago."""
-    await conn.execute(
-        "update devices set last_seen_at = $2 where id = $1 and (last_seen_at is null or last_seen_at < $2::timestamptz - $3::interval)",
-        device, now, every,
-    )  # fmt: skip
+async def lock_free(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, bool]:
+    """Lock those of these devices that nobody else has locked, as `lock` does; by id, whether the device ever sent a version."""
+    rows = await conn.fetch("select id, sends_version from devices where id = any ($1) order by id for no key update skip locked", devices)
+    return {DeviceId(row["id"]): row["sends_version"] for row in rows}
 
 
-async def is_replay(conn: Connection, device: DeviceId, version: int | None) -> bool:
-    """Whether a report is an old one, sent again: agents that report a version strip it from what they had queued."""
-    if version is None:
-        sends: bool = await conn.fetchval("select sends_version from devices where id = $1", device)
-        return sends
-    await conn.execute("update devices set sends_version = true where id = $1 and not sends_version", device)
-    return False
+async def sends_version(conn: Connection, devices: Sequence[DeviceId]) -> None:
+    """These devices send versions: what comes from them without one is an old report, sent again, since they strip it from queued ones."""
+    await conn.execute("update devices set sends_version = true where id = any ($1) and not sends_version", devices)
 
 
-async def save_report(conn: Connection, device: DeviceId, report: Report, now: datetime) -> None:
-    """Keep what a device said, over what it said before; a report without apps says nothing of them."""
+async def save_reports(conn: Connection, reports: Mapping[DeviceId, Report], now: datetime) -> None:
+    """Keep what devices said, over what they said before; a report without apps says nothing of them."""
     await conn.execute(
         """
-        insert into current_states (device_id, apps, version, info, reported_at) values ($1, coalesce($2, '{}'::jsonb), $3, $4, $5)
+        insert into current_states (device_id, apps, version, info, reported_at)
+        select said.device_id, coalesce(said.apps, '{}'), said.version, said.info, $5
+          from unnest($1::bigint[], $2::jsonb[], $3::bigint[], $4::jsonb[]) as said (device_id, apps, version, info)
         on conflict (device_id) do update
-           set apps = coalesce($2, current_states.apps),
-               version = coalesce($3, current_states.version),
+           set apps = case when current_states.device_id = any ($6) then current_states.apps else excluded.apps end,
+               version = coalesce(excluded.version, current_states.version),
                -- Agents send some things only when they change, so what was said before is kept; within reason.
                info = case when pg_column_size(current_states.info) < 65536 then current_states.info || excluded.info
                            else excluded.info end,
                reported_at = excluded.reported_at
         """,
-        device, report.apps, report.version, report.info, now,
+        [*reports], [said.apps for said in reports.values()], [said.version for said in reports.values()],
+        [said.info for said in reports.values()], now, [device for device, said in reports.items() if said.apps is None],
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
         f"""
         with closing as materialized (
             select m.device_id, m.part, m.repository, m.rollout_id, coalesce(m.image, r.image) as image,
-                   late.comes_to_have_it or is_proven(m, r, $2) as proven,
+                   late.comes_to_have_it, late.comes_to_have_it or is_proven(m, r, $2) as proven,
                    rises(m, r) + case when late.comes_to_have_it then 1 else 0 end as steps
               from members m
               join rollouts r on r.id = m.rollout_id
@@ -58,6 +58,8 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
                     or case when is_offered(m, r) then is_proven(m, r, $2) else m.from_image is null end)
              limit $1
                for update of m skip locked
+        ), noted as (
+            insert into changes (device) select d.uuid from closing join devices d on d.id = closing.device_id where comes_to_have_it
         ), {_FOLD}
         select count(*) from closing
         """,  # noqa: S608 – text of our own

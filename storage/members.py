@@ -62,29 +62,60 @@ async def images_in_use(conn: Connection, repository: str, only: DeviceId | None
     return [Image.parse(row["image"]) for row in rows]
 
 
-async def taken(conn: Connection, device: DeviceId, now: datetime) -> None:
-    """The device polled, and so took whatever it is offered; saying it again changes nothing."""
+async def taken(conn: Connection, devices: Sequence[DeviceId], now: datetime) -> None:
+    """These devices polled, and so took whatever they are offered; saying it again changes nothing.
+
+    Places that somebody else is changing are left out: who holds many locks waits for nobody.
+    """
     await conn.execute(
         """
         with untaken as (
-            select m.rollout_id from members m join rollouts r on r.id = m.rollout_id
-             where m.device_id = $1 and m.live and m.taken_at is null and is_offered(m, r)
-             order by m.rollout_id
-               for update of m
+            select m.rollout_id, m.device_id, m.part from members m join rollouts r on r.id = m.rollout_id
+             where m.device_id = any ($1) and m.live and m.taken_at is null and is_offered(m, r)
+               for update of m skip locked
         )
         update members set taken_at = $2
           from untaken
-         where members.device_id = $1 and members.rollout_id = untaken.rollout_id
+         where members.device_id = untaken.device_id and members.rollout_id = untaken.rollout_id and members.part = untaken.part
         """,
-        device, now,
+        devices, now,
     )  # fmt: skip
 
 
-async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
-    """What live rollouts that reached this device mean for its report; their places are locked until the transaction ends."""
+_CONCERNED = """
+               m.live and (is_offered(m, r) or is_taken_back(m, r))
+           and r.status <> 'rolled_back' -- what it has shown is history, about to be folded
+           -- What ran well until a rollout completed is history too; its devices report for a month before they are folded.
+           and (r.status <> 'completed' or m.outcome is distinct from 'running' or m.withdrawn_at is not null and m.returned_at is null)
+"""
+
+
+async def lock_free(conn: Connection, devices: Sequence[DeviceId]) -> set[DeviceId]:
+    """Lock the places that reports of these devices concern; returns the devices with whose places nobody else is busy.
+
+    Who holds the locks of many waits for nobody's, or two would wait for each other.
+    """
     rows = await conn.fetch(
-        """
-        select r.id, r.revision, r.plan, is_offered(m, r) as is_exposed,
+        f"""
+        with locked as materialized (
+            select m.device_id, m.rollout_id, m.part from members m join rollouts r on r.id = m.rollout_id
+             where m.device_id = any ($1) and {_CONCERNED}
+               for update of m skip locked
+        )
+        select m.device_id from members m join rollouts r on r.id = m.rollout_id
+         where m.device_id = any ($1) and {_CONCERNED}
+           and (m.device_id, m.rollout_id, m.part) not in (select * from locked)
+        """,  # noqa: S608 – text of our own
+        devices,
+    )
+    return set(devices) - {DeviceId(row["device_id"]) for row in rows}
+
+
+async def offers(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, list[Offer]]:
+    """What live rollouts that reached these devices mean for their reports; their places are locked until the transaction ends."""
+    rows = await conn.fetch(
+        f"""
+        select m.device_id, r.id, r.revision, r.plan, is_offered(m, r) as is_exposed,
                r.status in ('in_progress', 'paused') as is_under_way,
                r.status in ('in_progress', 'paused', 'completed') as is_kept,
                m.outcome, m.reason, m.retries, coalesce(m.checked = 'failed', false) as has_failed_check,
@@ -95,16 +126,16 @@ async def offers(conn: Connection, device: DeviceId) -> list[Offer]:
                  where part.rollout_id = r.id and part.device_id = m.device_id) as services
           from members m
           join rollouts r on r.id = m.rollout_id
-         where m.device_id = $1 and m.live and m.part = 0 and (is_offered(m, r) or is_taken_back(m, r))
-           and r.status <> 'rolled_back' -- what it has shown is history, about to be folded
-           -- What ran well until a rollout completed is history too; its devices report for a month before they are folded.
-           and (r.status <> 'completed' or m.outcome is distinct from 'running' or m.withdrawn_at is not null and m.returned_at is null)
-         order by r.id
+         where m.part = 0 and m.device_id = any ($1) and {_CONCERNED}
+         order by m.device_id, r.id
            for update of m
-        """,
-        device,
+        """,  # noqa: S608 – text of our own
+        devices,
     )
-    return [_offer(row) for row in rows]
+    found: dict[DeviceId, list[Offer]] = {}
+    for row in rows:
+        found.setdefault(DeviceId(row["device_id"]), []).append(_offer(row))
+    return found
 
 
 async def report(

@@ -10,6 +10,7 @@ from domain.images import Image
 from domain.plans import Schedule
 from domain.previews import LeftOut
 from domain.rollouts import Rollout
+from storage import changes
 from storage.connection import Connection
 from storage.folding import fold_chosen
 
@@ -73,6 +74,8 @@ async def enrol(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: 
         [uuid for uuid, _ in named], [stage for _, stage in named], timeout=RANKING,
     )  # fmt: skip
     await conn.execute("drop table chosen")
+    if only is not None:
+        await changes.note(conn, only)
     return Enrolled(
         devices=sum(row["devices"] for row in rows),
         canaries=tuple(sum(row["devices"] for row in rows if row["stage"] == stage) for stage in range(len(plan.stages))) if named else (),

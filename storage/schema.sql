@@ -259,6 +259,30 @@ CREATE FUNCTION public.member_status(m public.members, r public.rollouts, at tim
     end
 $$;
 
+CREATE FUNCTION public.note_device() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into changes (device) values (coalesce(new.uuid, old.uuid));
+    return null;
+end $$;
+
+CREATE FUNCTION public.note_device_of() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into changes (device) select uuid from devices where id = new.device_id;
+    return null;
+end $$;
+
+CREATE FUNCTION public.note_rollout() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into changes (rollout_id, is_enrolled) values (new.id, old.status = 'enrolling' and new.status <> 'enrolling');
+    return null;
+end $$;
+
 CREATE FUNCTION public.rises(m public.members, r public.rollouts) RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -275,6 +299,14 @@ CREATE FUNCTION public.silent_until(m public.members, r public.rollouts) RETURNS
     AS $$
     select least(coalesce(m.outcome_at, m.taken_at) + r.deadline, greatest(m.progress_at, m.outcome_at, m.taken_at) + r.step)
 $$;
+
+CREATE TABLE public.changes (
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    device uuid,
+    rollout_id bigint,
+    is_enrolled boolean DEFAULT false NOT NULL
+);
 
 CREATE TABLE public.current_states (
     device_id bigint NOT NULL,
@@ -716,6 +748,8 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
 
+CREATE INDEX changes_by_xid ON public.changes USING btree (xid);
+
 CREATE INDEX decisions_of_push ON public.decisions USING btree (push_id, id);
 
 CREATE INDEX decisions_that_started ON public.decisions USING btree (rollout_id) WHERE started;
@@ -755,6 +789,16 @@ CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id)
 CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text])) OR ((zones <> '[]'::jsonb) AND (frontier > 0)));
 
 CREATE INDEX services_by_image ON public.services USING btree (repository, image, device_id);
+
+CREATE TRIGGER note_end AFTER DELETE ON public.devices FOR EACH ROW EXECUTE FUNCTION public.note_device();
+
+CREATE TRIGGER note_key AFTER UPDATE OF key_hash, old_key_hash, old_key_until, revoked_at, is_waiting ON public.devices FOR EACH ROW WHEN ((((((old.key_hash IS DISTINCT FROM new.key_hash) OR (old.old_key_hash IS DISTINCT FROM new.old_key_hash)) OR (old.old_key_until IS DISTINCT FROM new.old_key_until)) OR (old.revoked_at IS DISTINCT FROM new.revoked_at)) OR (old.is_waiting IS DISTINCT FROM new.is_waiting))) EXECUTE FUNCTION public.note_device();
+
+CREATE TRIGGER note_member AFTER UPDATE OF skipped_at, withdrawn_at, deferred_at, retries ON public.members FOR EACH ROW WHEN (((new.part = 0) AND ((((old.skipped_at IS DISTINCT FROM new.skipped_at) OR (old.withdrawn_at IS DISTINCT FROM new.withdrawn_at)) OR (old.deferred_at IS DISTINCT FROM new.deferred_at)) OR (old.retries IS DISTINCT FROM new.retries)))) EXECUTE FUNCTION public.note_device_of();
+
+CREATE TRIGGER note_move AFTER UPDATE OF status, frontier, reached, revision, zones ON public.rollouts FOR EACH ROW EXECUTE FUNCTION public.note_rollout();
+
+CREATE TRIGGER note_target AFTER UPDATE OF apps, config ON public.targets FOR EACH ROW EXECUTE FUNCTION public.note_device_of();
 
 ALTER TABLE ONLY public.current_states
     ADD CONSTRAINT current_states_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;

@@ -97,8 +97,7 @@ async def offered(conn: Connection, rollout: RolloutId) -> list[DeviceId]:
 async def polled(db: Database, devices: list[DeviceId]) -> None:
     """Devices take what they are offered."""
     async with db.transaction() as conn:
-        for device in devices:
-            await members.taken(conn, device, await db.now(conn))
+        await members.taken(conn, devices, await db.now(conn))
 
 
 async def finished(db: Database, rollout: RolloutId, outcome: Outcome = Outcome.RUNNING) -> Rollout:

@@ -15,6 +15,7 @@ from resolvers import devices, rollouts
 from resolvers.context import Context
 from storage import rollouts as stored
 from storage.connection import Connection
+from tests import talking
 from tests.clock import MovableClock
 from tests.factories import offered, read
 from tools.crowd import crowd
@@ -60,7 +61,7 @@ class Field:
 
     async def polls(self, device: DeviceId) -> str:
         """A device asks what to run: its version never falls, and rises with every change."""
-        target = await devices.poll(self.operator, device)
+        target = await talking.poll(self.operator, device)
         image, version = str(target.apps["1001"]["services"][0]["imageName"]), target.version
         before, least = self.told.get(device, (image, 0))
         assert version >= least, f"device {device} was told version {version} after {least}"
@@ -72,7 +73,7 @@ class Field:
         """A device reports what it runs."""
         service = {"serviceName": "web", "imageName": image, "status": status, **more}
         apps = {"1001": {"appId": 1001, "services": [service]}}
-        await devices.report(self.operator, device, await self.uuid(device), Report(apps, None))
+        await talking.report(self.operator, device, await self.uuid(device), Report(apps, None))
 
     async def fails(self, device: DeviceId, image: str = "nginx:2.0.0", error: str | None = None) -> None:
         """A device polls and reports that it cannot run the image, because of this error."""

@@ -17,6 +17,7 @@ from monitor.reconciler import reconcile
 from resolvers import aside, devices, rollouts
 from resolvers.context import Context
 from storage import members
+from tests import talking
 from tests.api import everything
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, at, everybody_says, finished, minutes, offered, push, read
@@ -219,7 +220,7 @@ async def test_a_device_that_failed_in_so_many_rollouts_in_a_row_is_set_aside_un
         service = {"serviceName": "web", "imageName": f"nginx:{version}.0.0", "status": "exited"}
         found = await devices.by_id(operator, bad)
         assert found is not None
-        await devices.report(operator, bad, found.uuid, Report({"1001": {"services": [service]}}, None))
+        await talking.report(operator, bad, found.uuid, Report({"1001": {"services": [service]}}, None))
     assert bad is not None
 
     told = await aside.of_device(operator, bad)

@@ -21,6 +21,7 @@ from monitor.checks.outside import Outside, way_out
 from monitor.reconciler import reconcile
 from resolvers import devices, explanations, rollouts
 from resolvers.context import Context
+from tests import talking
 from tests.clock import MovableClock
 from tests.factories import a_rollout, everybody_says, offered, read
 
@@ -69,7 +70,7 @@ async def _at(operator: Context, rollout: RolloutId, address: str) -> list[Devic
     for device in found:
         known = await devices.by_id(operator, device)
         assert known is not None
-        await devices.report(operator, device, known.uuid, Report(None, None, {"local_ip": address}))
+        await talking.report(operator, device, known.uuid, Report(None, None, {"local_ip": address}))
     await everybody_says(operator.db, rollout, Outcome.RUNNING)
     return found
 
@@ -151,7 +152,7 @@ async def _says_it_runs(operator: Context, device: DeviceId) -> None:
     known = await devices.by_id(operator, device)
     assert known is not None
     apps = {"1001": {"services": [{"serviceName": "web", "imageName": "nginx:2.0.0", "status": "running"}]}}
-    await devices.report(operator, device, known.uuid, Report(apps, None, {}))
+    await talking.report(operator, device, known.uuid, Report(apps, None, {}))
 
 
 async def test_a_device_of_which_nobody_can_tell_pauses_the_rollout_until_an_operator_goes_on(

@@ -15,6 +15,7 @@ from monitor.reconciler import reconcile
 from resolvers import aside, devices, policies, rollouts
 from resolvers.context import Context
 from resolvers.explanations import of_device
+from tests import talking
 from tests.api import everything
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, at, everybody_says, finished, polled, push, read
@@ -34,7 +35,7 @@ async def _uuid(operator: Context, device: DeviceId) -> str:
 
 async def _reports(operator: Context, device: DeviceId, image: str, status: str = "running", **more: Any) -> None:
     service = {"serviceName": "web", "imageName": image, "status": status, **more}
-    await devices.report(operator, device, await _uuid(operator, device), Report({"1001": {"services": [service]}}, None))
+    await talking.report(operator, device, await _uuid(operator, device), Report({"1001": {"services": [service]}}, None))
 
 
 async def _first_and_last(operator: Context, rollout: RolloutId) -> tuple[DeviceId, DeviceId]:

@@ -32,6 +32,7 @@ from resolvers.context import Context
 from resolvers.feed import Feed
 from storage.connection import Connection
 from storage.database import Database
+from tests import talking
 from tests.api import eventually
 from tests.clock import MovableClock
 from tests.factories import a_policy
@@ -113,7 +114,7 @@ class Agent(Somebody):
     async def poll(self) -> None:
         """Ask what to run: the version never falls, and rises whenever the images change."""
         known = self.target.version
-        target = await devices.poll(self.door, self.device.id)
+        target = await talking.poll(self.door, self.device.id)
         told = _images(target)
         assert target.version >= known
         assert self.told.setdefault(target.version, told) == told
@@ -123,7 +124,7 @@ class Agent(Somebody):
         """Say that what it was told last is in this state."""
         services = {app: [{**service, "status": status} for service in body["services"]] for app, body in self.target.apps.items()}
         said = Report({app: {"services": found} for app, found in services.items()}, self.target.version)
-        await devices.report(self.door, self.device.id, self.device.uuid, said)
+        await talking.report(self.door, self.device.id, self.device.uuid, said)
 
     async def obey(self) -> None:
         """Run what it is told."""

@@ -13,6 +13,7 @@ from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import devices, images, policies, rollouts
 from resolvers.context import Context
+from tests import talking
 from tests.clock import MovableClock
 from tests.factories import a_policy, read
 from tools.crowd import crowd
@@ -45,9 +46,9 @@ async def _obeys(operator: Context, device: DeviceId, **fails: str) -> None:
     """A device polls, and says that it runs what it was told; a service named in `fails` says otherwise."""
     found = await devices.by_id(operator, device)
     assert found is not None
-    told = (await devices.poll(operator, device)).apps["1001"]["services"]
+    told = (await talking.poll(operator, device)).apps["1001"]["services"]
     services = [{**service, "status": fails.get(service["serviceName"], "running")} for service in told]
-    await devices.report(operator, device, found.uuid, Report({"1001": {"services": services}}, None, {}))
+    await talking.report(operator, device, found.uuid, Report({"1001": {"services": services}}, None, {}))
     await reconcile(operator.db)
 
 

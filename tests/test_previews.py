@@ -207,7 +207,7 @@ async def test_how_long_it_takes_is_learnt_from_rollouts_that_ended(operator: Co
     for minute in range(1, 11):
         clock.advance(minutes=1)
         async with operator.db.transaction() as conn:
-            await members.taken(conn, offered_it[minute - 1], await operator.db.now(conn))
+            await members.taken(conn, [offered_it[minute - 1]], await operator.db.now(conn))
             await members.report(conn, rollout, offered_it[minute - 1], Outcome.RUNNING, None, await operator.db.now(conn))
     await finished(operator.db, rollout)
 

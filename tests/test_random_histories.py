@@ -41,6 +41,7 @@ from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
 from storage import devices as devices_of
+from tests import talking
 from tests.fuses import CUT, Fuse
 from tests.histories import laws
 from tests.histories.agents import SAYS, Agent, apps, images_of
@@ -214,7 +215,7 @@ class Histories(RuleBasedStateMachine):
 
     def _poll(self, agent: Agent) -> None:
         before = self.world
-        told = self.run(devices.poll(self.ops, agent.id))
+        told = self.run(talking.poll(self.ops, agent.id))
         shown = images_of(told)
         self.tell(f"{agent} polls: {', '.join(shown.values())} (version {told.version})")
         assert (told.version, shown) == (before.told[agent.id].version, before.told[agent.id].images), "it is told what the views say"
@@ -236,7 +237,7 @@ class Histories(RuleBasedStateMachine):
         self.tell(f"{agent} reports: {says}")
         is_replay = said.version is None
         before = self.world if is_replay else None
-        self.run(devices.report(self.ops, agent.id, agent.uuid, said))
+        self.run(talking.report(self.ops, agent.id, agent.uuid, said))
         if before is not None:
             assert self.world == before, "an old report changed something"
         agent.said = agent.said if is_replay else said

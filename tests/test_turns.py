@@ -10,10 +10,11 @@ from domain.rollouts import Rollout
 from domain.statuses import DeviceStatus, Status
 from domain.waits import On, Wait
 from monitor.reconciler import reconcile
-from resolvers import devices, rollouts
+from resolvers import rollouts
 from resolvers.context import Context
 from storage import members, turns
 from storage.database import Database
+from tests import talking
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, at, everybody_says, offered, polled, push, read
 from tools.crowd import crowd
@@ -28,8 +29,8 @@ async def _says(operator: Context, rollout: Rollout, device: DeviceId, outcome: 
     """A device polls and shows something; where the plan asks for it, it is taken back."""
     async with operator.db.transaction() as conn:
         now = await operator.db.now(conn)
-        [offer] = [offer for offer in await members.offers(conn, device) if offer.rollout_id == rollout.id]
-        await members.taken(conn, device, now)
+        [offer] = [offer for offer in (await members.offers(conn, [device]))[device] if offer.rollout_id == rollout.id]
+        await members.taken(conn, [device], now)
         await members.report(conn, rollout.id, device, outcome, None, now)
         if outcome and outcome.is_failure and (offer.returns_alone or offer.retry_at(outcome, now)):
             await turns.withdraw(conn, rollout.id, device, now, offer.retry_at(outcome, now))
@@ -201,11 +202,11 @@ async def test_a_device_that_is_tried_again_out_of_its_window_keeps_what_it_was_
     await reconcile(operator.db)
     assert first != second
     await _says(operator, await read(operator.db, second), device, Outcome.FAILED)
-    told = await devices.poll(operator, device)
+    told = await talking.poll(operator, device)
     clock.advance(minutes=31)
     await reconcile(operator.db)
 
-    assert (await devices.poll(operator, device)).apps == told.apps
+    assert (await talking.poll(operator, device)).apps == told.apps
 
 
 async def test_devices_that_slept_through_their_window_are_not_expected_before_the_next(operator: Context, clock: MovableClock) -> None:

@@ -1,0 +1,168 @@
+"""Polls: what a device should run, told from memory where that is certain, and else read for many at once."""
+
+import hmac
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from uuid import UUID
+
+from domain.errors import Forbidden, NotFound, Unauthenticated
+from domain.ids import DeviceId
+from domain.pace import Pace
+from resolvers import keys
+from resolvers.answers import Body
+from resolvers.devices import checked_uuid
+from resolvers.freshness import Freshness
+from resolvers.gathering import Gathering
+from resolvers.memory import Entry, Memory, Watch
+from resolvers.sightings import AWAITED_EVERY, SEEN_EVERY, Sightings
+from storage import answers, devices, members
+from storage.answers import Known
+from storage.database import Database
+
+READ_AT_ONCE = 500
+MOST_WAITING = 20_000
+"""Polls and reports that wait for the database; more are told to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Somebody who says it is this device asks; one who polls takes what it is offered."""
+
+    uuid: bytes
+    is_poll: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was read of a device, and what it is answered."""
+
+    known: Known
+    body: Body
+
+
+class Polls:
+    """The polls of one process."""
+
+    def __init__(self, db: Database, pace: Pace) -> None:
+        self.db = db
+        self.pace = pace
+        self.memory = Memory()
+        self.freshness = Freshness()
+        self.sightings = Sightings()
+        self._reads: Gathering[Question, Told | None] = Gathering(self._read, most=READ_AT_ONCE, room=MOST_WAITING)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Read while the block runs."""
+        async with self._reads.running():
+            yield
+
+    def recall(self, uuid: bytes, key: str | None, *, is_certified: bool = False) -> Entry | None:
+        """What is known of a device for certain, if this is its key, or somebody else vouches for it; None: ask the database."""
+        entry = self.memory.find(uuid) if self.freshness.is_fresh() else None
+        if entry is None or not (is_certified or _opens(key, entry.key_hash)):
+            return None
+        self._saw(uuid, entry)
+        return entry
+
+    def _saw(self, uuid: bytes, entry: Entry) -> None:
+        now = _now()
+        if now - entry.seen >= (AWAITED_EVERY if entry.is_awaited else SEEN_EVERY):
+            self.memory.saw(uuid, now)
+            self.sightings.add(DeviceId(entry.device_id))
+
+    async def tell(self, uuid: str, key: str | None, *, is_certified: bool = False) -> Body:
+        """What a device should run, not older than what anybody told it before this call.
+
+        Raises BadInput, NotFound for a stranger, Unauthenticated for a missing or wrong key, Forbidden for one that was revoked or
+        is not accepted yet, and TimeoutError.
+        """
+        raw = parsed(uuid)
+        if body := await self._remembered(raw, key, is_certified=is_certified):
+            return body
+        return (await self._admitted(Question(raw, True), key, is_certified=is_certified)).body
+
+    async def _remembered(self, uuid: bytes, key: str | None, *, is_certified: bool) -> Body | None:
+        if self.memory.find(uuid) is None:
+            return None
+        try:
+            await self.freshness.certain()
+        except TimeoutError:
+            return None
+        entry = self.recall(uuid, key, is_certified=is_certified)
+        return None if entry is None else self.memory.body(entry.digest)
+
+    async def identify(self, uuid: str, key: str | None, *, is_certified: bool = False) -> DeviceId:
+        """Which device says something; raises what `tell` raises. It takes nothing that it is offered."""
+        raw = parsed(uuid)
+        if entry := self.recall(raw, key, is_certified=is_certified):
+            return DeviceId(entry.device_id)
+        return (await self._admitted(Question(raw, False), key, is_certified=is_certified)).known.device_id
+
+    async def _admitted(self, question: Question, key: str | None, *, is_certified: bool) -> Told:
+        told = await self._reads.ask(question)
+        if told is None:
+            raise NotFound(f"there is no device {UUID(bytes=question.uuid)}: register it first")
+        known = told.known
+        if not (is_certified or _opens(key, known.key_hash) or _opens(key, known.old_key_hash)):
+            raise Unauthenticated("the device key is missing or wrong: send it as X-Device-API-Key")
+        if known.is_revoked:
+            raise Forbidden(f"device {known.target.uuid} was revoked")
+        if known.is_waiting:
+            raise Forbidden(f"device {known.target.uuid} waits to be accepted by an operator")
+        self.sightings.add(known.device_id)
+        return told
+
+    async def _read(self, questions: list[Question]) -> dict[Question, Told | None]:
+        with self.memory.watching() as watch:
+            found = await known_to(self.db, questions)
+            return {question: None if known is None else self.remember(known, watch, _now()) for question, known in found.items()}
+
+    def remember(self, known: Known, watch: Watch, seen: int = 0) -> Told:
+        """Have what was read, while `watch` watched, told again without a query."""
+        told = Told(known, Body.of(known, self.pace))
+        self.memory.remember(known, told.body, seen, watch)
+        return told
+
+
+async def known_to(db: Database, questions: Sequence[Question]) -> dict[Question, Known | None]:
+    """What devices should run. Asking is taking: from now on those who poll are expected to run what they are told.
+
+    Left out are those with whom somebody else is busy.
+    """
+    async with db.reading() as conn:
+        now = await db.now(conn)
+        read = {known.uuid: known for known in await answers.known(conn, [question.uuid for question in questions], now)}
+    takers = [read[question.uuid] for question in questions if question.is_poll and _takes(read.get(question.uuid))]
+    read |= {known.uuid: known for known in await _taken(db, takers)} if takers else {}
+    return {question: read.get(question.uuid) for question in questions if not (question.is_poll and _takes(read.get(question.uuid)))}
+
+
+async def _taken(db: Database, takers: Sequence[Known]) -> list[Known]:
+    """Noted before they are told: a rollback in between then waits for these devices rather than forgetting them."""
+    async with db.transaction() as conn:
+        now = await db.now(conn)
+        free = await devices.lock_free(conn, [known.device_id for known in takers])
+        await members.taken(conn, [*free], now)
+        return await answers.known(conn, [known.uuid for known in takers if known.device_id in free], now)
+
+
+def _takes(known: Known | None) -> bool:
+    """Whether a device is about to be told of an offer, and may be told of it at all."""
+    return known is not None and known.target.has_untaken_offer and not (known.is_revoked or known.is_waiting)
+
+
+def _now() -> int:
+    """Seconds of this process's own clock, from a million on: 0 is long ago, also on a machine that has just been started."""
+    return int(monotonic()) + 1_000_000
+
+
+def _opens(key: str | None, key_hash: bytes | None) -> bool:
+    return key is not None and key_hash is not None and hmac.compare_digest(keys.digest(key), key_hash)
+
+
+def parsed(uuid: str) -> bytes:
+    """The 16 bytes of a uuid; raises BadInput."""
+    return UUID(checked_uuid(uuid)).bytes
