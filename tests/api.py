@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 from typing import Any, Self
 
 import aiohttp
@@ -152,6 +153,18 @@ class Api:
     async def devices(self, *images: str, fleet: str | None = None, first: int = 1) -> list["Agent"]:
         """A device for each image, in their order; `first` is the number of the first."""
         return [await self.device(nth(number), web(image), fleet=fleet) for number, image in enumerate(images, first)]
+
+    async def seen(self, uuid: str) -> datetime:
+        """When a device was last heard of, once that is written down."""
+        async with asyncio.timeout(10):
+            while not (seen := await self._last_seen(uuid)):
+                await asyncio.sleep(0.05)
+        return datetime.fromisoformat(seen)
+
+    async def _last_seen(self, uuid: str) -> str | None:
+        answer = await self.graphql("query ($uuid: ID!) { device(uuid: $uuid) { lastSeenAt } }", uuid=uuid)
+        seen: str | None = answer["device"]["lastSeenAt"]
+        return seen
 
     async def target(self, uuid: str) -> Any:
         """What a device should run, as people see it."""

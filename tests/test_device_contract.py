@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import ANY
 
 import orjson
 import pytest
@@ -40,10 +41,6 @@ async def current(api: Api, uuid: str) -> Any:
         "query ($uuid: ID!) { device(uuid: $uuid) { currentState { apps version info reportedAt } lastSeenAt } }", uuid=uuid
     )
     return answer["device"]
-
-
-async def last_seen(api: Api, uuid: str) -> datetime:
-    return datetime.fromisoformat((await current(api, uuid))["lastSeenAt"])
 
 
 def running(image: str, **more: Any) -> dict[str, Any]:
@@ -204,7 +201,7 @@ async def test_the_answer_to_a_poll_is_an_envelope_keyed_by_the_uuid_as_the_agen
     service = {"serviceId": 7, "serviceName": "web", "imageName": "nginx:1.27", "config": {"image": "nginx:1.27", "ports": ["8080:80"]}}
     state = {
         "apps": {"1001": {"appId": 1001, "appName": "monitoring", "services": [service]}},
-        "config": {}, "version": 1, "needs_deployment": False, "last_deployed_at": None,
+        "config": {"intervals": ANY}, "version": 1, "needs_deployment": False, "last_deployed_at": None,
     }  # fmt: skip
     assert (status, body) == (200, {DEVICE["uuid"]: state})
     assert shouted == {agent.uuid: state}
@@ -249,21 +246,28 @@ async def test_the_etag_changes_with_whatever_the_device_can_see_and_with_nothin
     assert len(set(tags)) == len(tags)
 
 
-async def test_whoever_polls_or_reports_was_seen_just_now(api: Api, clock: MovableClock) -> None:
+@pytest.mark.parametrize("how", ["poll", "report"])
+async def test_whoever_polls_or_reports_was_seen_just_now(api: Api, clock: MovableClock, how: str) -> None:
     [agent] = await api.devices("nginx:1.27")
     assert (await current(api, agent.uuid))["lastSeenAt"] is None
-
-    await agent.poll()
-    first = await last_seen(api, agent.uuid)
     clock.advance(minutes=1)
-    await agent.poll()
-    second = await last_seen(api, agent.uuid)
-    clock.advance(minutes=1)
-    await agent.report("nginx:1.27")
-    third = await last_seen(api, agent.uuid)
 
-    assert 60 <= (second - first).total_seconds() < 70
-    assert 60 <= (third - second).total_seconds() < 70
+    await (agent.poll() if how == "poll" else agent.report("nginx:1.27"))
+
+    assert abs((await api.seen(agent.uuid) - datetime.now(UTC)).total_seconds() - 60) < 30
+
+
+async def test_polls_that_change_nothing_write_nothing(server: Running, api: Api) -> None:
+    [agent] = await api.devices("nginx:1.27")
+    await agent.poll()
+    await api.seen(agent.uuid)
+    before = await everything(server.db)
+
+    for _ in range(20):
+        assert (await agent.poll())[0] == 304
+    await asyncio.sleep(2.5)  # who was seen is written down every two seconds
+
+    assert await everything(server.db) == before
 
 
 # Report: bodies

@@ -62,6 +62,7 @@ async def _story(api: Api, clock: MovableClock, *, health_check: bool) -> Story:
         await api.set_target(SEED, web("nginx:alpine"))
     others = [await api.device(uuid, web("nginx:alpine")) for uuid in OTHERS]
     await seed.obey()  # of ten devices it alone is awake, and so the first in rank
+    await api.seen(SEED)
     await api.graphql(POLICY, healthCheck=health_check)
     answers = [await api.webhook(WEBHOOK) for _ in range(3)]
     assert [status for status, _ in answers] == [202, 202, 202]
