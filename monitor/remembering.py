@@ -113,6 +113,7 @@ class Reader:
 async def remembering(polls: Polls) -> AsyncIterator[None]:
     """Keep memory true while the block runs."""
     follower, reader = Follower(polls), Reader(polls)
+    polls.db.notifier.committed = polls.freshness.expire
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(follower.run(), name="follower"),

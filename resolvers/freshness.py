@@ -1,7 +1,7 @@
 """How old a process's knowledge is, by its own clock: what is told from memory was true a tenth of a second ago at most.
 
-No notification is relied on. Whoever asks makes the process look at the database again, once for all who ask meanwhile; if it cannot,
-nobody is told anything.
+Whoever asks makes the process look at the database again, once for all who ask meanwhile; if it cannot, nothing is told from memory.
+Notifications make it look sooner, and are not relied on.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ class Freshness:
     """When the database was last looked at, and who waits for the next time."""
 
     def __init__(self) -> None:
-        self._looked_at = float("-inf")
+        self._looked_at = self._expired_at = float("-inf")
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._is_lost = True
@@ -31,7 +31,11 @@ class Freshness:
         age = monotonic() - self._looked_at
         if age > AHEAD:
             self._wanted.set()
-        return age <= FRESH
+        return age <= FRESH and self._looked_at > self._expired_at
+
+    def expire(self) -> None:
+        """Something was committed: by this process, which then tells what it wrote, or by another that said so."""
+        self._expired_at = monotonic()
 
     async def certain(self) -> None:
         """Wait until everything committed before this call is known; raises TimeoutError if the database does not answer."""

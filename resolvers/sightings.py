@@ -31,7 +31,7 @@ class Sightings:
             for device in devices:
                 del self._devices[device]
             try:
-                async with db.transaction() as conn:
+                async with db.unheard() as conn:
                     await presence.seen(conn, devices, await db.now(conn))
             except BaseException:
                 self._devices = dict.fromkeys(devices) | self._devices

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -21,9 +21,12 @@ class Notifier:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
         self._woken = asyncio.Event()
+        self.committed: Callable[[], None] = lambda: None
+        """Called at once when this process has committed something."""
 
     def wake(self) -> None:
         """Something was committed."""
+        self.committed()
         self._woken.set()
 
     @asynccontextmanager

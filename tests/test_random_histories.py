@@ -48,6 +48,7 @@ from tests.histories.agents import SAYS, Agent, apps, images_of
 from tests.histories.house import House
 from tests.histories.model import counted, is_offered, is_taken_back, status_of
 from tests.histories.plans import PLANS, START, uuid_of
+from tests.histories.remembered import Remembered
 from tests.histories.world import World, look
 from tools.pushing import pushed
 
@@ -99,6 +100,7 @@ class Histories(RuleBasedStateMachine):
         self.known: World | None = None
         self._world: World | None = None
         self.run(house.empty())
+        self.remembered = Remembered(house.db)
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         """Do something with the database; what was seen of it before is out of date."""
@@ -498,6 +500,7 @@ class Histories(RuleBasedStateMachine):
         laws.a_service_has_one_candidate_and_a_device_one_live_place_per_image(self.world)
         laws.the_history_folds_to_the_row(self.world, self.first)
         laws.the_domain_and_the_views_say_the_same(self.world)
+        self.house.run(self.remembered.holds())
         laws.versions_never_fall_and_rise_with_any_change(self.world, self.fleet)
         laws.the_frontier_rises_in_time_and_no_faster_than_the_pace(self.world)
         if self.known is not None:
