@@ -1,15 +1,13 @@
-"""What devices do: register, poll, report. And what operators do with devices: read them, and tell them what to run."""
+"""What devices do: poll, report. And what operators do with devices: read them, and tell them what to run."""
 
-import hmac
 import uuid as uuids
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain import labels as labels_of
 from domain import targets as rules
 from domain.actors import Permission
 from domain.devices import CurrentState, Device, Report, services_of
-from domain.errors import BadInput, Conflict, NotFound, Unauthenticated
+from domain.errors import BadInput, Conflict, NotFound
 from domain.health import ServiceKey
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
@@ -17,7 +15,7 @@ from domain.members import Member
 from domain.rollouts import Rollout, joined
 from domain.tags import why_kept
 from domain.targets import Target
-from resolvers import documents, keys, moves, reports
+from resolvers import documents, moves, reports
 from resolvers.context import Context
 from storage import devices, enrolment, folding, members, ranking, rollouts, targets
 from storage.connection import Connection
@@ -25,61 +23,6 @@ from storage.targets import Service
 
 # A device that polls every minute is written down as seen every half: enough to rank the awake first, and few writes.
 SEEN_EVERY = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What an agent says when it registers; it made its uuid and its key itself."""
-
-    uuid: str
-    name: str
-    type: str
-    key: str
-
-
-async def create_provisioning_key(ctx: Context, fleet: str | None) -> str:
-    """A key that lets devices register themselves in a fleet. It is told once and cannot be read again."""
-    ctx.actor.must(Permission.OPERATE)
-    if fleet is not None and not 0 < len(fleet) <= 255:
-        raise BadInput("fleet: 1 to 255 characters")
-    key = keys.new("provisioning")
-    async with ctx.db.transaction() as conn:
-        await devices.insert_provisioning_key(conn, keys.digest(key), fleet, await ctx.db.now(conn))
-    return key
-
-
-async def register(ctx: Context, provisioning_key: str, asked: Registration) -> Device:
-    """Let a device in. Registering again with the same key is answered alike; a uuid with another key is a Conflict."""
-    async with ctx.db.transaction() as conn:
-        allowed = await devices.enrolment(conn, keys.digest(provisioning_key))
-        if allowed is None:
-            raise Unauthenticated("the provisioning key is missing or unknown")
-        device = await devices.register(
-            conn, asked.uuid, asked.name, asked.type, allowed.fleet, keys.digest(asked.key), await ctx.db.now(conn)
-        )
-    if device is None:
-        raise Conflict(f"device {asked.uuid} is already registered, with another key")
-    return device
-
-
-async def authenticate(ctx: Context, uuid: str, key: str | None) -> DeviceId:
-    """Which device this is; raises NotFound for a stranger and Unauthenticated for a missing or wrong key."""
-    async with ctx.db.reading() as conn:
-        known = await devices.key_of(conn, checked_uuid(uuid))
-    if known is None:
-        raise NotFound(f"there is no device {uuid}: register it first")
-    device, key_hash = known
-    if key is None or not hmac.compare_digest(keys.digest(key), key_hash):
-        raise Unauthenticated("the device key is missing or wrong: send it as X-Device-API-Key")
-    return device
-
-
-async def itself(ctx: Context, device: DeviceId) -> Device:
-    """A device that has been authenticated, as it is stored."""
-    async with ctx.db.reading() as conn:
-        found = await devices.by_id(conn, device)
-    assert found is not None, "it was authenticated a moment ago"
-    return found
 
 
 async def poll(ctx: Context, device: DeviceId) -> Target:

@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 from domain.catalogue import Standing
 from domain.ids import DeliveryId, EndpointId, PolicyId, RolloutId
 from domain.requests import Request
-from resolvers import aside, catalogue, deliveries, devices, endpoints, images, policies, registries, rollouts
+from resolvers import aside, catalogue, deliveries, devices, endpoints, images, policies, provisioning, registries, rollouts
 from schema.devices import Device, TargetState
 from schema.endpoints import CreateWebhookEndpointInput, WebhookEndpoint, WebhookSecret
 from schema.paging import number
@@ -146,7 +146,7 @@ class Mutation:
 
     @strawberry.mutation(description="A key that lets devices register themselves in a fleet. It is shown this once.")
     async def create_provisioning_key(self, info: Info, fleet: str | None = None) -> str:
-        return await devices.create_provisioning_key(info.context.ctx, fleet)
+        return await provisioning.create(info.context.ctx, fleet)
 
     @strawberry.mutation(description="Make an address for one sender's webhooks. Its secret is shown this once.")
     async def create_webhook_endpoint(self, info: Info, input: CreateWebhookEndpointInput) -> WebhookSecret:  # noqa: A002

@@ -14,7 +14,7 @@ from registries.oidc import GOOGLE_KEYS, Keys
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.vault import Vault
-from server import devices, health, webhooks
+from server import devices, health, registration, webhooks
 from server.bodies import MOST_SENT
 from server.errors import HANDLERS
 from server.graphql import Endpoint
@@ -42,6 +42,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
     graphql = Endpoint(graphiql=settings.graphiql)
     app = Starlette(
         routes=[
+            *registration.routes,
             *devices.routes,
             *webhooks.routes,
             *health.routes,

@@ -4,6 +4,8 @@ from starlette.requests import HTTPConnection
 
 from domain.actors import Actor
 from resolvers import tokens
+from resolvers.context import Context
+from server.wiring import Wiring
 from storage.database import Database
 
 
@@ -21,3 +23,8 @@ async def operator(db: Database, request: HTTPConnection) -> Actor:
 def device_key(request: HTTPConnection) -> str | None:
     """The key a device sends, in either of the two headers that agents use."""
     return request.headers.get("x-device-api-key") or bearer(request.headers.get("authorization"))
+
+
+def anybody(request: HTTPConnection) -> Context:
+    """What a use case is given while nobody has proved who asks: devices do that themselves."""
+    return Wiring.of(request).context(Actor("device"))

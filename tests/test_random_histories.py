@@ -40,7 +40,7 @@ from resolvers import aside, devices, images, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
-from storage import devices as devices_of
+from storage import identity
 from tests.fuses import CUT, Fuse
 from tests.histories import laws
 from tests.histories.agents import SAYS, Agent, apps, images_of
@@ -176,7 +176,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _registered(self, uuid: str, fleet: str | None, labels: dict[str, str]) -> DeviceId:
         async with self.house.db.transaction() as conn:
-            device = await devices_of.register(conn, uuid, uuid[-2:], "pi4", fleet, b"", self.now)
+            device = await identity.register(conn, uuid, uuid[-2:], "pi4", fleet, b"", self.now)
             assert device is not None
             await conn.execute("update devices set labels = $2 where id = $1", device.id, labels)
         return device.id
