@@ -132,10 +132,17 @@ async def places(ctx: Context, device: DeviceId, before: RolloutId, limit: int) 
 
 def checked_uuid(text: str) -> str:
     """A uuid in its usual form; raises BadInput for anything else."""
+    if (uuid := canonical(text)) is None:
+        raise BadInput(f"“{text[:64]}” is not a uuid")
+    return uuid
+
+
+def canonical(text: str) -> str | None:
+    """The same, or None."""
     try:
         return str(uuids.UUID(text))
-    except ValueError as bad:
-        raise BadInput(f"“{text[:64]}” is not a uuid") from bad
+    except ValueError:
+        return None
 
 
 async def named(conn: Connection, uuid: str) -> Device:

@@ -35,7 +35,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
-            app.state.wiring = Wiring(settings, Limits(), base)
+            app.state.wiring = Wiring(settings, Limits(), settings.proxies, base)
             async with monitoring(base, settings.check_networks):
                 yield
 

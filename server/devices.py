@@ -10,8 +10,8 @@ from starlette.routing import Route
 from domain.devices import Report, as_map
 from domain.errors import BadInput
 from domain.targets import Target
-from resolvers import devices, identity
-from server.auth import anybody, device_key
+from resolvers import devices
+from server import auth
 from server.bodies import read_json
 
 # GraphQL's Int; a version rises by one a change.
@@ -20,8 +20,8 @@ HIGHEST_VERSION = 2**31 - 1
 
 async def poll(request: Request) -> Response:
     """GET /api/v1/device/{uuid}/state: what the device should run, or 304 if it knows."""
-    uuid, ctx = request.path_params["uuid"], anybody(request)
-    device = await identity.authenticate(ctx, uuid, device_key(request))
+    uuid, ctx = request.path_params["uuid"], auth.anybody(request)
+    device = await auth.device(request, uuid)
     body, tag = _answer(uuid, await devices.poll(ctx, device))
     headers = {"etag": tag, "cache-control": "private, no-cache"}
     if _knows(request.headers.get("if-none-match", ""), tag):
@@ -31,11 +31,11 @@ async def poll(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """PATCH /api/v1/device/state: what the device runs. It speaks for itself only."""
-    ctx, body = anybody(request), await read_json(request)
+    ctx, body = auth.anybody(request), await read_json(request)
     if not isinstance(body, dict) or len(body) != 1:
         raise BadInput("the body must be an object with one key, the device's uuid")
     uuid, said = next(iter(body.items()))
-    device = await identity.authenticate(ctx, uuid, device_key(request))
+    device = await auth.device(request, uuid)
     await devices.report(ctx, device, devices.checked_uuid(uuid), _report(said))
     return JSONResponse({"status": "ok"})
 

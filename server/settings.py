@@ -1,8 +1,10 @@
 """What can be set from outside, read once at start."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +12,7 @@ from cryptography.fernet import Fernet
 
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
+from server.proxies import Proxies
 
 
 class BadSetting(Exception):
@@ -32,6 +35,9 @@ class Settings:
     """What kept secrets are encrypted with: the first; the others only read. ROLLWAVE_ENCRYPTION_KEY, separated by commas."""
     check_networks: Allowed = field(default_factory=Allowed)
     """The address ranges that health checks from outside may reach; without any there are none."""
+    proxies: Proxies = field(default_factory=Proxies)
+    """Whose word counts for where a request comes from, and for client certificates: ROLLWAVE_TRUSTED_PROXIES, and the header's name in
+    ROLLWAVE_CLIENT_CERTIFICATE_HEADER."""
     graphiql: bool = False
     """Whether GET /graphql shows GraphiQL."""
 
@@ -50,6 +56,7 @@ class Settings:
             raise BadSetting(f"ROLLWAVE_CHECK_NETWORKS must be networks such as “10.8.0.0/16, fd00::/8”: {bad}") from bad
         return cls(
             check_networks=networks,
+            proxies=_proxies(environ.get("ROLLWAVE_TRUSTED_PROXIES", ""), environ.get("ROLLWAVE_CLIENT_CERTIFICATE_HEADER") or None),
             encryption_keys=_keys(environ.get("ROLLWAVE_ENCRYPTION_KEY", "")),
             database_url=environ.get("DATABASE_URL") or None,
             data_dir=Path(environ.get("ROLLWAVE_DATA_DIR") or default_data_dir()),
@@ -58,6 +65,20 @@ class Settings:
             webhook_secret=secret,
             graphiql=environ.get("ROLLWAVE_GRAPHIQL", "") in ("1", "true", "yes"),
         )
+
+
+def _proxies(trusted: str, header: str | None) -> Proxies:
+    try:
+        networks = tuple(ip_network(part.strip()) for part in trusted.split(",") if part.strip())
+    except ValueError as bad:
+        raise BadSetting(f"ROLLWAVE_TRUSTED_PROXIES must be addresses or networks such as “127.0.0.1, 10.8.0.0/24”: {bad}") from bad
+    if header is not None and not re.fullmatch(r"[A-Za-z0-9-]+", header):
+        raise BadSetting(f"ROLLWAVE_CLIENT_CERTIFICATE_HEADER must be the name of a header, not “{header}”")
+    if header is not None and (not networks or any(network.prefixlen == 0 for network in networks)):
+        raise BadSetting(
+            "ROLLWAVE_CLIENT_CERTIFICATE_HEADER needs ROLLWAVE_TRUSTED_PROXIES, and not everybody in it: who is trusted may be any device"
+        )
+    return Proxies(networks, header)
 
 
 def _keys(text: str) -> tuple[str, ...]:

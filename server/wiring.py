@@ -9,6 +9,7 @@ from domain.actors import Actor
 from resolvers.context import Context
 from resolvers.feed import Feed
 from server.limits import Limits
+from server.proxies import Proxies
 from server.settings import Settings
 from storage.database import Database
 
@@ -19,6 +20,7 @@ class Wiring:
 
     settings: Settings
     limits: Limits
+    proxies: Proxies
     base: Context
     """What every use case is given, but for who asks."""
 

@@ -149,4 +149,6 @@ def device_in(row: Row) -> Device:
         created_at=row["created_at"],
         last_seen_at=row["last_seen_at"],
         labels=row["labels"],
+        is_waiting=row["is_waiting"],
+        revoked_at=row["revoked_at"],
     )
