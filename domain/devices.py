@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.errors import BadInput
 from domain.ids import DeviceId
+from domain.times import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,17 @@ class Device:
     last_seen_at: datetime | None
     labels: dict[str, str] = field(default_factory=dict, hash=False)
     """What operators wrote on it."""
+    is_waiting: bool = False
+    """For an operator to accept it."""
+    revoked_at: datetime | None = None
+    """Since when it is let in no more."""
+
+    @property
+    def shut_out(self) -> str | None:
+        """Why it is not let in, in a sentence without its subject; None if it is."""
+        if self.revoked_at is not None:
+            return f"was revoked at {shown(self.revoked_at)}, until an operator restores it"
+        return "waits to be accepted by an operator" if self.is_waiting else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ class Unauthenticated(Refused):
     """Nobody we know: a token or key is missing or wrong."""
 
 
+class WrongKey(Unauthenticated):
+    """A key that is nobody's, or not of whom it is sent for: a slip, or a guess, which whoever lets keys in may count."""
+
+
 class Forbidden(Refused):
     """Known, but not allowed to do this."""
 

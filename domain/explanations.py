@@ -124,11 +124,18 @@ class Explained:
     sentences: tuple[str, ...]
 
 
-def explain(told: Told, outlook: Outlook | None, aside: Aside | None, heard: Heard | None) -> Explained:
-    """Why a service is told to run what it runs: the cause, what the device said of it, and what would change it."""
+def explain(told: Told, outlook: Outlook | None, aside: Aside | None, heard: Heard | None, shut_out: str | None = None) -> Explained:
+    """Why a service is told to run what it runs: the cause, what the device said of it, and what would change it.
+
+    `shut_out` is why the device is not even let in.
+    """
     place = told.place
     opens_at = outlook.openings.get(place.zone) if outlook and place and place.zone is not None else None
-    sentences = (*_causes(told, opens_at), *_left(told), *_aside(aside), _heard(told, heard), _change(told, outlook, aside))
+    joins_none = aside is not None or shut_out is not None
+    sentences = (
+        *_causes(told, opens_at), *_left(told), *_aside(aside), *_shut_out(shut_out), _heard(told, heard),
+        _change(told, outlook, joins_none=joins_none),
+    )  # fmt: skip
     return Explained(
         app=told.app,
         service=told.service,
@@ -259,6 +266,11 @@ def _aside(aside: Aside | None) -> Iterator[str]:
         yield f"it {aside.sentence}; no rollout begins on it meanwhile"
 
 
+def _shut_out(why: str | None) -> Iterator[str]:
+    if why is not None:
+        yield f"it {why}: it is told nothing meanwhile, and no rollout begins on it"
+
+
 def _heard(told: Told, heard: Heard | None) -> str:
     if heard is None:
         return "it has never reported what it runs"
@@ -279,11 +291,13 @@ def _runs(image: Image, running: Running) -> bool:
 # What would change it
 
 
-def _change(told: Told, outlook: Outlook | None, aside: Aside | None) -> str:
+def _change(told: Told, outlook: Outlook | None, *, joins_none: bool) -> str:
     place = told.place
     if place is None or outlook is None:
         return (
-            "an operator may change it" if aside else f"the next rollout of {told.image.name} that is for it may change it, or an operator"
+            "an operator may change it"
+            if joins_none
+            else f"the next rollout of {told.image.name} that is for it may change it, or an operator"
         )
     returns = f"; should it be rolled back, the device returns to {told.base}" if place.is_offered and told.base != told.image else ""
     if place.rollout_status.is_final:

@@ -23,6 +23,10 @@ class LeftOut(StrEnum):
     """It is told to run this image already."""
     NEWER_VERSION = "newer_version"
     """It runs a newer version, or one from which the rules for tags do not lead here; a push spares it, an operator does not."""
+    REVOKED = "revoked"
+    """An operator lets it in no more."""
+    WAITING = "waiting"
+    """It has registered, and no operator has accepted it yet."""
     PINNED = "pinned"
     HELD = "held"
     QUARANTINED = "quarantined"
@@ -32,7 +36,8 @@ class LeftOut(StrEnum):
 
 _WORDS = {
     LeftOut.OWN_POLICY: "under a policy of their own", LeftOut.OTHER_FLEET: "of another fleet", LeftOut.SAME_IMAGE: "running it already",
-    LeftOut.NEWER_VERSION: "on a newer version, or kept by the rules for tags", LeftOut.PINNED: "pinned", LeftOut.HELD: "held",
+    LeftOut.NEWER_VERSION: "on a newer version, or kept by the rules for tags", LeftOut.REVOKED: "revoked",
+    LeftOut.WAITING: "waiting to be accepted", LeftOut.PINNED: "pinned", LeftOut.HELD: "held",
     LeftOut.QUARANTINED: "in quarantine", LeftOut.OTHER_ROLLOUT: "in another rollout of it",
 }  # fmt: skip
 
@@ -147,5 +152,9 @@ def sentence(why: LeftOut, device: LeftOutDevice) -> str:
             return f"it is told to run {' and '.join(device.images)}, a newer version or one that the rules for tags keep"
         case LeftOut.OTHER_ROLLOUT:
             return f"it is in rollout {device.rollout_id}, which is under way"
+        case LeftOut.REVOKED:
+            return "it was revoked, until an operator restores it"
+        case LeftOut.WAITING:
+            return "it waits to be accepted by an operator"
         case LeftOut.PINNED | LeftOut.HELD | LeftOut.QUARANTINED:
             return f"it {device.aside.sentence}" if device.aside else "it is set aside"

@@ -93,7 +93,7 @@ class Reader:
                 page = await answers.page(conn, after, PAGE, await self._polls.db.now(conn))
             for known in page:
                 self._polls.remember(known, watch)
-        return page[-1].device_id if page else None
+        return page[-1].identity.device if page else None
 
     async def read_members(self) -> None:
         """Note in what is remembered who became a member of the rollouts that were ranked."""

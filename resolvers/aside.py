@@ -17,7 +17,7 @@ async def pin(ctx: Context, uuid: str, reason: str | None) -> Device:
     """Have a device stay exactly at what it is told to run now; it leaves every rollout it is in and keeps what that shows it."""
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
-        device, now = await _alone_with(conn, uuid), await ctx.db.now(conn)
+        device, now = await alone_with(conn, uuid), await ctx.db.now(conn)
         await devices.set_aside(conn, device.id, rules.pinned(now, ctx.actor.name, reason))
         await folding.keep(conn, device.id, now, only_unoffered=False)
     return device
@@ -27,7 +27,7 @@ async def hold(ctx: Context, uuid: str, until: datetime, reason: str | None) -> 
     """Have a device join no rollout until then; it leaves those that have not offered it their image yet, and stays in the others."""
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
-        device, now = await _alone_with(conn, uuid), await ctx.db.now(conn)
+        device, now = await alone_with(conn, uuid), await ctx.db.now(conn)
         before = await devices.aside(conn, device.id, now)
         await devices.set_aside(conn, device.id, rules.held(before, until, now, ctx.actor.name, reason))
         await folding.keep(conn, device.id, now, only_unoffered=True)
@@ -50,7 +50,7 @@ async def of_device(ctx: Context, device: DeviceId) -> Aside | None:
         return await devices.aside(conn, device, await ctx.db.now(conn))
 
 
-async def _alone_with(conn: Connection, uuid: str) -> Device:
+async def alone_with(conn: Connection, uuid: str) -> Device:
     """A device that nobody else ranks, moves or changes before this transaction ends."""
     device = await named(conn, uuid)
     await devices.lock(conn, device.id)

@@ -1,15 +1,13 @@
-"""What devices do: register, poll, report. And what operators do with devices: read them, and tell them what to run."""
+"""What devices do: poll, report. And what operators do with devices: read them, and tell them what to run."""
 
-import hmac
 import uuid as uuids
-from dataclasses import dataclass
 from datetime import datetime
 
 from domain import labels as labels_of
 from domain import targets as rules
 from domain.actors import Permission
 from domain.devices import CurrentState, Device
-from domain.errors import BadInput, Conflict, NotFound, Unauthenticated
+from domain.errors import BadInput, Conflict, NotFound
 from domain.health import ServiceKey
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
@@ -17,66 +15,11 @@ from domain.members import Member
 from domain.rollouts import Rollout, joined
 from domain.tags import why_kept
 from domain.targets import Target
-from resolvers import documents, keys, moves
+from resolvers import documents, moves
 from resolvers.context import Context
 from storage import devices, enrolment, folding, members, ranking, rollouts, targets
 from storage.connection import Connection
 from storage.targets import Service
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What an agent says when it registers; it made its uuid and its key itself."""
-
-    uuid: str
-    name: str
-    type: str
-    key: str
-
-
-async def create_provisioning_key(ctx: Context, fleet: str | None) -> str:
-    """A key that lets devices register themselves in a fleet. It is told once and cannot be read again."""
-    ctx.actor.must(Permission.OPERATE)
-    if fleet is not None and not 0 < len(fleet) <= 255:
-        raise BadInput("fleet: 1 to 255 characters")
-    key = keys.new("provisioning")
-    async with ctx.db.transaction() as conn:
-        await devices.insert_provisioning_key(conn, keys.digest(key), fleet, await ctx.db.now(conn))
-    return key
-
-
-async def register(ctx: Context, provisioning_key: str, asked: Registration) -> Device:
-    """Let a device in. Registering again with the same key is answered alike; a uuid with another key is a Conflict."""
-    async with ctx.db.transaction() as conn:
-        allowed = await devices.enrolment(conn, keys.digest(provisioning_key))
-        if allowed is None:
-            raise Unauthenticated("the provisioning key is missing or unknown")
-        device = await devices.register(
-            conn, asked.uuid, asked.name, asked.type, allowed.fleet, keys.digest(asked.key), await ctx.db.now(conn)
-        )
-    if device is None:
-        raise Conflict(f"device {asked.uuid} is already registered, with another key")
-    return device
-
-
-async def authenticate(ctx: Context, uuid: str, key: str | None) -> DeviceId:
-    """Which device this is; raises NotFound for a stranger and Unauthenticated for a missing or wrong key."""
-    async with ctx.db.reading() as conn:
-        known = await devices.key_of(conn, checked_uuid(uuid))
-    if known is None:
-        raise NotFound(f"there is no device {uuid}: register it first")
-    device, key_hash = known
-    if key is None or not hmac.compare_digest(keys.digest(key), key_hash):
-        raise Unauthenticated("the device key is missing or wrong: send it as X-Device-API-Key")
-    return device
-
-
-async def itself(ctx: Context, device: DeviceId) -> Device:
-    """A device that has been authenticated, as it is stored."""
-    async with ctx.db.reading() as conn:
-        found = await devices.by_id(conn, device)
-    assert found is not None, "it was authenticated a moment ago"
-    return found
 
 
 async def set_target(ctx: Context, uuid: str, apps: object, config: object = None, expected_version: int | None = None) -> Target:
@@ -160,10 +103,17 @@ async def places(ctx: Context, device: DeviceId, before: RolloutId, limit: int) 
 
 def checked_uuid(text: str) -> str:
     """A uuid in its usual form; raises BadInput for anything else."""
+    if (uuid := canonical(text)) is None:
+        raise BadInput(f"“{text[:64]}” is not a uuid")
+    return uuid
+
+
+def canonical(text: str) -> str | None:
+    """The same, or None."""
     try:
         return str(uuids.UUID(text))
-    except ValueError as bad:
-        raise BadInput(f"“{text[:64]}” is not a uuid") from bad
+    except ValueError:
+        return None
 
 
 async def named(conn: Connection, uuid: str) -> Device:

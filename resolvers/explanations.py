@@ -34,9 +34,11 @@ async def of_device(ctx: Context, device: DeviceId) -> DeviceExplanation:
         standings = await explanations.standings(conn, device, now)
         concerned = {told.place.rollout_id for told in standings if told.place}
         outlooks = {rollout: await _outlook(conn, rollout, now) for rollout in concerned}
-        heard = await _heard(conn, device, standings)
+        heard, known = await _heard(conn, device, standings), await devices.by_id(conn, device)
+    shut_out = None if known is None else known.shut_out
     told = [
-        explain(one, outlooks[one.place.rollout_id] if one.place else None, aside, heard.get((one.app, one.service))) for one in standings
+        explain(one, outlooks[one.place.rollout_id] if one.place else None, aside, heard.get((one.app, one.service)), shut_out)
+        for one in standings
     ]
     return DeviceExplanation(now, tuple(told))
 

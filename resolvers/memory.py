@@ -15,14 +15,13 @@ from domain.reach import Place, Reach, standing
 from resolvers.answers import Body
 from storage.answers import Known
 
-# Device id, version, when it was noted as seen, generation, flags, SHA-256 of its key, digest of its body.
-_HEAD = Struct("<QIIIB32s16s")
+# Device id, version, when it was noted as seen, generation, whether it is awaited, SHA-256 of its key, digest of its body.
+_HEAD = Struct("<QIII?32s16s")
 _SEEN = Struct("<I")
 _SEEN_AT = 12
 # Rollout id, rank, standing, revision.
 _PLACE = Struct("<QIBI")
 _ANY_REVISION = 0xFFFF_FFFF
-_HAS_OLD_KEY, _IS_AWAITED = 1, 2
 
 BODIES = 64_000_000
 """Bytes for bodies: devices with the same target share one, so these are for fleets whose targets differ."""
@@ -36,19 +35,11 @@ class Entry:
     version: int
     seen: int
     """When it was last noted as seen, in seconds of this process's own clock."""
-    flags: int
+    is_awaited: bool
+    """A rollout waits to hear of it."""
     key_hash: bytes
+    """Of its newest key; whether another one opens too only the database knows."""
     digest: bytes
-
-    @property
-    def has_old_key(self) -> bool:
-        """Another key opens too; the database knows which."""
-        return bool(self.flags & _HAS_OLD_KEY)
-
-    @property
-    def is_awaited(self) -> bool:
-        """A rollout waits to hear of it."""
-        return bool(self.flags & _IS_AWAITED)
 
 
 class Watch:
@@ -82,14 +73,14 @@ class Memory:
         packed = self._entries.get(uuid)
         if packed is None:
             return None
-        device, version, seen, generation, flags, key_hash, digest = _HEAD.unpack_from(packed)
+        device, version, seen, generation, is_awaited, key_hash, digest = _HEAD.unpack_from(packed)
         for rollout, rank, stood, revision in _PLACE.iter_unpack(packed[_HEAD.size :]):
             reach = self._reaches[rollout]
             if standing(rank, reach) != stood or revision not in (_ANY_REVISION, reach.revision):
                 return None
         if self._unread and self._may_have_been_reached(generation):
             return None
-        return Entry(device, version, seen, flags, key_hash, digest)
+        return Entry(device, version, seen, is_awaited, key_hash, digest)
 
     def _may_have_been_reached(self, generation: int) -> bool:
         """Whether a rollout, of which this entry does not know whether it is a member, has reached anybody."""
@@ -123,8 +114,9 @@ class Memory:
             return
         for reach in known.reaches:
             self._reaches.setdefault(reach.rollout_id, reach)
-        flags = (known.old_key_hash is not None) * _HAS_OLD_KEY | known.is_awaited * _IS_AWAITED
-        head = _HEAD.pack(known.device_id, body.version, now, self._generation, flags, known.key_hash, body.digest)
+        head = _HEAD.pack(
+            known.identity.device, body.version, now, self._generation, known.is_awaited, known.identity.key_hash, body.digest
+        )
         self._entries[known.uuid] = head + b"".join(map(_packed, known.places))
         self._keep(body)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
 
-from domain.errors import Forbidden, NotFound, Unauthenticated
+from domain.errors import NotFound
 from domain.ids import DeviceId
 from domain.pace import Pace
 from resolvers import keys
@@ -15,6 +15,7 @@ from resolvers.answers import Body
 from resolvers.devices import checked_uuid
 from resolvers.freshness import Freshness
 from resolvers.gathering import Gathering
+from resolvers.identity import Claim, prove
 from resolvers.memory import Entry, Memory, Watch
 from resolvers.sightings import AWAITED_EVERY, SEEN_EVERY, Sightings
 from storage import answers, devices, members
@@ -59,10 +60,10 @@ class Polls:
         async with self._reads.running():
             yield
 
-    def recall(self, uuid: bytes, key: str | None, *, is_certified: bool = False) -> Entry | None:
-        """What is known of a device for certain, if this is its key, or somebody else vouches for it; None: ask the database."""
+    def recall(self, uuid: bytes, claim: Claim) -> Entry | None:
+        """What is known for certain of a device that proves itself; None where the database has to be asked."""
         entry = self.memory.find(uuid) if self.freshness.is_fresh() else None
-        if entry is None or not (is_certified or _opens(key, entry.key_hash)):
+        if entry is None or not (claim.is_certified or _opens(claim.key, entry.key_hash)):
             return None
         self._saw(uuid, entry)
         return entry
@@ -73,46 +74,38 @@ class Polls:
             self.memory.saw(uuid, now)
             self.sightings.add(DeviceId(entry.device_id))
 
-    async def tell(self, uuid: str, key: str | None, *, is_certified: bool = False) -> Body:
+    async def tell(self, uuid: str, claim: Claim) -> Body:
         """What a device should run, not older than what anybody told it before this call.
 
-        Raises BadInput, NotFound for a stranger, Unauthenticated for a missing or wrong key, Forbidden for one that was revoked or
-        is not accepted yet, and TimeoutError.
+        Raises BadInput, NotFound for a stranger, Unauthenticated without a key, WrongKey, Forbidden for one that was revoked or is not
+        accepted yet, and TimeoutError.
         """
         raw = parsed(uuid)
-        if body := await self._remembered(raw, key, is_certified=is_certified):
-            return body
-        return (await self._admitted(Question(raw, True), key, is_certified=is_certified)).body
+        return await self._remembered(raw, claim) or (await self._admitted(Question(raw, True), claim)).body
 
-    async def _remembered(self, uuid: bytes, key: str | None, *, is_certified: bool) -> Body | None:
+    async def _remembered(self, uuid: bytes, claim: Claim) -> Body | None:
         if self.memory.find(uuid) is None:
             return None
         try:
             await self.freshness.certain()
         except TimeoutError:
             return None
-        entry = self.recall(uuid, key, is_certified=is_certified)
+        entry = self.recall(uuid, claim)
         return None if entry is None else self.memory.body(entry.digest)
 
-    async def identify(self, uuid: str, key: str | None, *, is_certified: bool = False) -> DeviceId:
+    async def identify(self, uuid: str, claim: Claim) -> DeviceId:
         """Which device says something; raises what `tell` raises. It takes nothing that it is offered."""
         raw = parsed(uuid)
-        if entry := self.recall(raw, key, is_certified=is_certified):
+        if entry := self.recall(raw, claim):
             return DeviceId(entry.device_id)
-        return (await self._admitted(Question(raw, False), key, is_certified=is_certified)).known.device_id
+        return (await self._admitted(Question(raw, False), claim)).known.identity.device
 
-    async def _admitted(self, question: Question, key: str | None, *, is_certified: bool) -> Told:
-        told = await self._reads.ask(question)
+    async def _admitted(self, question: Question, claim: Claim) -> Told:
+        told, uuid = await self._reads.ask(question), str(UUID(bytes=question.uuid))
         if told is None:
-            raise NotFound(f"there is no device {UUID(bytes=question.uuid)}: register it first")
-        known = told.known
-        if not (is_certified or _opens(key, known.key_hash) or _opens(key, known.old_key_hash)):
-            raise Unauthenticated("the device key is missing or wrong: send it as X-Device-API-Key")
-        if known.is_revoked:
-            raise Forbidden(f"device {known.target.uuid} was revoked")
-        if known.is_waiting:
-            raise Forbidden(f"device {known.target.uuid} waits to be accepted by an operator")
-        self.sightings.add(known.device_id)
+            raise NotFound(f"there is no device {uuid}: register it first")
+        prove(told.known.identity, uuid, claim, told.known.at).must_be_let_in()
+        self.sightings.add(told.known.identity.device)
         return told
 
     async def _read(self, questions: list[Question]) -> dict[Question, Told | None]:
@@ -144,14 +137,14 @@ async def _taken(db: Database, takers: Sequence[Known]) -> list[Known]:
     """Noted before they are told: a rollback in between then waits for these devices rather than forgetting them."""
     async with db.transaction() as conn:
         now = await db.now(conn)
-        free = await devices.lock_free(conn, [known.device_id for known in takers])
+        free = await devices.lock_free(conn, [known.identity.device for known in takers])
         await members.taken(conn, [*free], now)
-        return await answers.known(conn, [known.uuid for known in takers if known.device_id in free], now)
+        return await answers.known(conn, [known.uuid for known in takers if known.identity.device in free], now)
 
 
 def _takes(known: Known | None) -> bool:
     """Whether a device is about to be told of an offer, and may be told of it at all."""
-    return known is not None and known.target.has_untaken_offer and not (known.is_revoked or known.is_waiting)
+    return known is not None and known.target.has_untaken_offer and known.is_let_in
 
 
 def _now() -> int:
@@ -159,8 +152,8 @@ def _now() -> int:
     return int(monotonic()) + 1_000_000
 
 
-def _opens(key: str | None, key_hash: bytes | None) -> bool:
-    return key is not None and key_hash is not None and hmac.compare_digest(keys.digest(key), key_hash)
+def _opens(key: str | None, key_hash: bytes) -> bool:
+    return key is not None and hmac.compare_digest(keys.digest(key), key_hash)
 
 
 def parsed(uuid: str) -> bytes:

@@ -66,6 +66,8 @@ class Device:
         description="What operators wrote on it, strings by name. A rollout reads them when it ranks its devices and not again: "
         "the time zone whose window a device waits for, and the value of a label of which only so many may be on their way."
     )
+    is_waiting: bool = strawberry.field(description="Whether it gets nothing until `acceptDevice`, as its provisioning key wants it.")
+    revoked_at: datetime | None = strawberry.field(description="Since when it is let in no more; null if it is.")
     device_id: strawberry.Private[DeviceId]
 
     @classmethod
@@ -78,6 +80,8 @@ class Device:
             created_at=device.created_at,
             last_seen_at=device.last_seen_at,
             labels=JSON(device.labels),
+            is_waiting=device.is_waiting,
+            revoked_at=device.revoked_at,
             device_id=device.id,
         )
 

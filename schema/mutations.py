@@ -6,13 +6,14 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain.catalogue import Standing
-from domain.ids import DeliveryId, EndpointId, PolicyId, RolloutId
+from domain.ids import DeliveryId, EndpointId, PolicyId, ProvisioningKeyId, RolloutId
 from domain.requests import Request
-from resolvers import aside, catalogue, deliveries, devices, endpoints, images, policies, registries, rollouts
+from resolvers import aside, catalogue, deliveries, devices, endpoints, identity, images, policies, provisioning, registries, rollouts
 from schema.devices import Device, TargetState
 from schema.endpoints import CreateWebhookEndpointInput, WebhookEndpoint, WebhookSecret
 from schema.paging import number
 from schema.policies import CreatePolicyInput, Policy, UpdatePolicyInput, fields_as_written
+from schema.provisioning import CreateProvisioningKeyInput, NewProvisioningKey, ProvisioningKey
 from schema.pushes import Delivery
 from schema.registries import KnownImage, Registry
 from schema.rollouts import Rollout
@@ -144,9 +145,36 @@ class Mutation:
     async def release_device(self, info: Info, uuid: strawberry.ID) -> Device:
         return Device.of(await aside.release(info.context.ctx, uuid))
 
-    @strawberry.mutation(description="A key that lets devices register themselves in a fleet. It is shown this once.")
-    async def create_provisioning_key(self, info: Info, fleet: str | None = None) -> str:
-        return await devices.create_provisioning_key(info.context.ctx, fleet)
+    @strawberry.mutation(description="Let a device that waits for it have what it should run; one that does not wait stays as it is.")
+    async def accept_device(self, info: Info, uuid: strawberry.ID) -> Device:
+        return Device.of(await identity.accept(info.context.ctx, uuid))
+
+    @strawberry.mutation(
+        description="Let a device in no more: its next request is refused, its uuid cannot register. It leaves the rollouts it is in, "
+        "keeps the image it is shown, and joins no other."
+    )
+    async def revoke_device(self, info: Info, uuid: strawberry.ID) -> Device:
+        return Device.of(await identity.revoke(info.context.ctx, uuid))
+
+    @strawberry.mutation(description="Let a device that was revoked in again, by the keys it had; one that was not stays as it is.")
+    async def restore_device(self, info: Info, uuid: strawberry.ID) -> Device:
+        return Device.of(await identity.restore(info.context.ctx, uuid))
+
+    @strawberry.mutation(
+        description="Take a device's keys away, as for one that is flashed anew. Whoever next registers its uuid with a provisioning key "
+        "that lets devices in, is the device, and keeps its fleet, labels and target."
+    )
+    async def reset_device_key(self, info: Info, uuid: strawberry.ID) -> Device:
+        return Device.of(await identity.reset_key(info.context.ctx, uuid))
+
+    @strawberry.mutation(description="Make a key that lets devices register themselves. It is shown this once.")
+    async def create_provisioning_key(self, info: Info, input: CreateProvisioningKeyInput) -> NewProvisioningKey:  # noqa: A002
+        made, key = await provisioning.create(info.context.ctx, input.wanted())
+        return NewProvisioningKey(key=key, provisioning_key=ProvisioningKey.of(made))
+
+    @strawberry.mutation(description="Have a provisioning key let nobody in any more; the devices that it has let in stay.")
+    async def revoke_provisioning_key(self, info: Info, id: strawberry.ID) -> ProvisioningKey:  # noqa: A002
+        return ProvisioningKey.of(await provisioning.revoke(info.context.ctx, ProvisioningKeyId(number(id, "provisioning key"))))
 
     @strawberry.mutation(description="Make an address for one sender's webhooks. Its secret is shown this once.")
     async def create_webhook_endpoint(self, info: Info, input: CreateWebhookEndpointInput) -> WebhookSecret:  # noqa: A002

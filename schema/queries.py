@@ -4,14 +4,28 @@ from typing import Any
 
 import strawberry
 
-from domain.ids import DeliveryId, DeviceId, EndpointId, PolicyId, PushId, RolloutId
-from resolvers import catalogue, deliveries, devices, endpoints, policies, polling, previews, pushes, registries, rollouts, trials
+from domain.ids import DeliveryId, DeviceId, EndpointId, PolicyId, ProvisioningKeyId, PushId, RolloutId
+from resolvers import (
+    catalogue,
+    deliveries,
+    devices,
+    endpoints,
+    policies,
+    polling,
+    previews,
+    provisioning,
+    pushes,
+    registries,
+    rollouts,
+    trials,
+)
 from schema.devices import Device
 from schema.endpoints import WebhookEndpoint
 from schema.enums import Standing, Status
 from schema.paging import DEFAULT, Connection, number, paged
 from schema.policies import Policy
 from schema.previews import RolloutPreview
+from schema.provisioning import ProvisioningKey
 from schema.pushes import Delivery, Push
 from schema.registries import KnownImage, PolledRepository, Registry
 from schema.rollouts import Rollout
@@ -79,6 +93,18 @@ class Query:
             return await devices.page(info.context.ctx, DeviceId(place), limit, fleet)
 
         return await paged(first, after, 0, read, lambda device: device.id, Device.of)
+
+    @strawberry.field(description="The keys that let devices register themselves, in the order they were made.")
+    async def provisioning_keys(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[ProvisioningKey]:
+        async def read(place: int, limit: int) -> Any:
+            return await provisioning.page(info.context.ctx, ProvisioningKeyId(place), limit)
+
+        return await paged(first, after, 0, read, lambda key: key.id, ProvisioningKey.of)
+
+    @strawberry.field(description="One key that lets devices register themselves.")
+    async def provisioning_key(self, info: Info, id: strawberry.ID) -> ProvisioningKey | None:  # noqa: A002
+        found = await provisioning.one(info.context.ctx, ProvisioningKeyId(number(id, "provisioning key")))
+        return None if found is None else ProvisioningKey.of(found)
 
     @strawberry.field(description="The addresses that senders post to, in the order they were made.")
     async def webhook_endpoints(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[WebhookEndpoint]:

@@ -17,7 +17,7 @@ from resolvers.feed import Feed
 from resolvers.polls import Polls
 from resolvers.reports import Reports
 from resolvers.vault import Vault
-from server import devices, health, webhooks
+from server import devices, health, registration, webhooks
 from server.bodies import MOST_SENT
 from server.errors import HANDLERS
 from server.graphql import Endpoint
@@ -32,19 +32,20 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
 
     `google_keys`, where the keys of Google's tokens are, is replaced only by tests.
     """
-    feed, polls, reports = Feed(), Polls(db, settings.pace), Reports(db)
+    feed, limits, polls, reports = Feed(), Limits(), Polls(db, settings.pace), Reports(db)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
-            app.state.wiring = Wiring(settings, Limits(), base, polls, reports)
+            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports)
             async with polls.running(), reports.running(), remembering(polls), monitoring(base, settings.check_networks):
                 yield
 
     graphql = Endpoint(graphiql=settings.graphiql)
     app = Starlette(
         routes=[
+            *registration.routes,
             *devices.routes,
             *webhooks.routes,
             *health.routes,
@@ -56,5 +57,5 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would repeat a webhook's secret
-    app.state.polls = polls
+    app.state.polls, app.state.limits = polls, limits
     return app

@@ -52,12 +52,13 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
         config = uvicorn.Config(
-            FromMemory(app, app.state.polls),
+            settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)),
             host=settings.host,
             port=settings.port,
             log_config=None,
             access_log=False,  # it would show webhook secrets, and cost half the polls per second
             server_header=False,
+            proxy_headers=False,  # whom to trust is ours to say, and who the peer is ours to know
             ws="websockets-sansio",
             ws_max_size=65_536,
             ws_per_message_deflate=False,

@@ -1,8 +1,10 @@
 """What can be set from outside, read once at start."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +13,7 @@ from cryptography.fernet import Fernet
 from domain.pace import Pace
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
+from server.proxies import Proxies
 
 
 class BadSetting(Exception):
@@ -35,6 +38,9 @@ class Settings:
     """The address ranges that health checks from outside may reach; without any there are none."""
     pace: Pace = field(default_factory=Pace)
     """How often devices are to poll: ROLLWAVE_POLL_SECONDS, and ROLLWAVE_HURRIED_POLL_SECONDS while a rollout that reached them goes on."""
+    proxies: Proxies = field(default_factory=Proxies)
+    """Whose word counts for where a request comes from, and for client certificates: ROLLWAVE_TRUSTED_PROXIES, and the header's name in
+    ROLLWAVE_CLIENT_CERTIFICATE_HEADER."""
     graphiql: bool = False
     """Whether GET /graphql shows GraphiQL."""
 
@@ -53,6 +59,7 @@ class Settings:
             raise BadSetting(f"ROLLWAVE_CHECK_NETWORKS must be networks such as “10.8.0.0/16, fd00::/8”: {bad}") from bad
         return cls(
             check_networks=networks,
+            proxies=_proxies(environ.get("ROLLWAVE_TRUSTED_PROXIES", ""), environ.get("ROLLWAVE_CLIENT_CERTIFICATE_HEADER") or None),
             encryption_keys=_keys(environ.get("ROLLWAVE_ENCRYPTION_KEY", "")),
             database_url=environ.get("DATABASE_URL") or None,
             data_dir=Path(environ.get("ROLLWAVE_DATA_DIR") or default_data_dir()),
@@ -72,6 +79,20 @@ def _seconds(environ: Mapping[str, str], name: str, usual: float) -> float:
     if not 1 <= seconds <= 86_400:
         raise BadSetting(f"{name} must be 1 to 86400 seconds")
     return seconds
+
+
+def _proxies(trusted: str, header: str | None) -> Proxies:
+    try:
+        networks = tuple(ip_network(part.strip()) for part in trusted.split(",") if part.strip())
+    except ValueError as bad:
+        raise BadSetting(f"ROLLWAVE_TRUSTED_PROXIES must be addresses or networks such as “127.0.0.1, 10.8.0.0/24”: {bad}") from bad
+    if header is not None and not re.fullmatch(r"[A-Za-z0-9-]+", header):
+        raise BadSetting(f"ROLLWAVE_CLIENT_CERTIFICATE_HEADER must be the name of a header, not “{header}”")
+    if header is not None and (not networks or any(network.prefixlen == 0 for network in networks)):
+        raise BadSetting(
+            "ROLLWAVE_CLIENT_CERTIFICATE_HEADER needs ROLLWAVE_TRUSTED_PROXIES, and not everybody in it: who is trusted may be any device"
+        )
+    return Proxies(networks, header)
 
 
 def _keys(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from resolvers.feed import Feed
 from resolvers.polls import Polls
 from resolvers.reports import Reports
 from server.limits import Limits
+from server.proxies import Proxies
 from server.settings import Settings
 from storage.database import Database
 
@@ -21,6 +22,7 @@ class Wiring:
 
     settings: Settings
     limits: Limits
+    proxies: Proxies
     base: Context
     """What every use case is given, but for who asks."""
     polls: Polls

@@ -6,35 +6,38 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.health import ServiceKey
+from domain.identity import Identity
 from domain.ids import DeviceId, RolloutId
 from domain.reach import Place, Reach, standing
 from domain.targets import Target, render
 from storage.connection import Connection, Row
+from storage.identity import identity_in
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """One device, as a poll needs it."""
 
-    device_id: DeviceId
     uuid: bytes
-    key_hash: bytes | None
-    old_key_hash: bytes | None
-    """Opens as well, for now."""
-    is_revoked: bool
-    is_waiting: bool
-    """For an operator to accept it."""
+    identity: Identity
     target: Target
     places: tuple[Place, ...]
     reaches: tuple[Reach, ...]
     """Of the rollouts it has places in."""
     is_awaited: bool
     """A rollout passed it over, or is to offer it the image again, once it is heard of."""
+    at: datetime
+    """When this was so."""
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether it may be told anything."""
+        return self.identity.revoked_at is None and not self.identity.is_waiting
 
     @property
     def is_settled(self) -> bool:
         """Whether what it is told may be told again, by whoever knows its key, until something changes."""
-        return self.key_hash is not None and not (self.is_revoked or self.is_waiting or self.target.has_untaken_offer)
+        return self.identity.key_hash is not None and self.is_let_in and not self.target.has_untaken_offer
 
 
 async def known(conn: Connection, uuids: Sequence[bytes], now: datetime) -> list[Known]:
@@ -50,9 +53,8 @@ async def page(conn: Connection, after: DeviceId, limit: int, now: datetime) -> 
 
 
 _KNOWN = """
-    select d.id, d.uuid, d.key_hash, d.revoked_at is not null as is_revoked, d.is_waiting,
-           case when d.old_key_until > $1 then d.old_key_hash end as old_key_hash,
-           t.apps, t.config, t.version, t.images, t.has_untaken_offer, places.those as places
+    select d.id, d.uuid, d.key_hash, d.old_key_hash, d.old_key_until, d.public_key, d.challenge, d.is_waiting, d.revoked_at,
+           $1::timestamptz as at, t.apps, t.config, t.version, t.images, t.has_untaken_offer, places.those as places
       from devices d
       join device_target_state t on t.device_id = d.id,
            lateral (select array_agg(row (r.id, m.rank, m.zone is not null and m.taken_at is null,
@@ -66,16 +68,13 @@ _KNOWN = """
 def _known(row: Row) -> Known:
     places = row["places"] or ()
     return Known(
-        device_id=DeviceId(row["id"]),
         uuid=row["uuid"].bytes,
-        key_hash=row["key_hash"],
-        old_key_hash=row["old_key_hash"],
-        is_revoked=row["is_revoked"],
-        is_waiting=row["is_waiting"],
+        identity=identity_in(row),
         target=Target(str(row["uuid"]), _apps(row), row["config"], row["version"], row["has_untaken_offer"]),
         places=tuple(_place(place) for place in places),
         reaches=tuple(_reach(place) for place in places),
         is_awaited=any(place[7] for place in places),
+        at=row["at"],
     )
 
 

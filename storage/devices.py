@@ -1,7 +1,6 @@
-"""Every statement that reads or writes devices, the keys that let them in, and what they last reported."""
+"""Every statement that reads or writes devices, and what they last reported."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from domain.aside import Aside, AsideKind
@@ -9,49 +8,6 @@ from domain.devices import CurrentState, Device, Report
 from domain.ids import DeviceId
 from domain.platforms import LABEL
 from storage.connection import Connection, Row
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """What a provisioning key allows."""
-
-    fleet: str | None
-
-
-async def insert_provisioning_key(conn: Connection, key_hash: bytes, fleet: str | None, now: datetime) -> None:
-    """Let whoever holds this key register devices in a fleet."""
-    await conn.execute("insert into provisioning_keys (hash, fleet, created_at) values ($1, $2, $3)", key_hash, fleet, now)
-
-
-async def enrolment(conn: Connection, key_hash: bytes) -> Enrolment | None:
-    """What a provisioning key allows, or None if there is no such key."""
-    row = await conn.fetchrow("select fleet from provisioning_keys where hash = $1", key_hash)
-    return None if row is None else Enrolment(row["fleet"])
-
-
-async def register(conn: Connection, uuid: str, name: str, kind: str, fleet: str | None, key_hash: bytes, now: datetime) -> Device | None:
-    """A new device with an empty target; the one there is if it registers again with the same key; None if the uuid is taken."""
-    inserted = await conn.fetchrow(
-        """
-        with new as (
-            insert into devices (uuid, name, type, fleet, key_hash, created_at) values ($1, $2, $3, $4, $5, $6)
-            on conflict (uuid) do nothing
-            returning *
-        ), target as (
-            insert into targets (device_id, apps, config, version, updated_at) select id, '{}', '{}', 0, $6 from new
-        )
-        select * from new
-        """,
-        uuid, name, kind, fleet, key_hash, now,
-    )  # fmt: skip
-    row = inserted or await conn.fetchrow("select * from devices where uuid = $1 and key_hash = $2", uuid, key_hash)
-    return None if row is None else _device(row)
-
-
-async def key_of(conn: Connection, uuid: str) -> tuple[DeviceId, bytes] | None:
-    """A device's id and the hash of its key."""
-    row = await conn.fetchrow("select id, key_hash from devices where uuid = $1", uuid)
-    return None if row is None else (DeviceId(row["id"]), row["key_hash"])
 
 
 async def lock_free(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, bool]:
@@ -137,7 +93,7 @@ async def set_labels(conn: Connection, device: DeviceId, labels: dict[str, str])
     """Write these labels on a device, and no others."""
     row = await conn.fetchrow("update devices set labels = $2 where id = $1 returning *", device, labels)
     assert row is not None
-    return _device(row)
+    return device_in(row)
 
 
 async def platforms(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[str]:
@@ -158,7 +114,7 @@ async def platforms(conn: Connection, repository: str, fleet: str | None, except
 
 async def by_uuid(conn: Connection, uuid: str) -> Device | None:
     row = await conn.fetchrow("select * from devices where uuid = $1", uuid)
-    return None if row is None else _device(row)
+    return None if row is None else device_in(row)
 
 
 async def lock(conn: Connection, device: DeviceId) -> None:
@@ -168,7 +124,7 @@ async def lock(conn: Connection, device: DeviceId) -> None:
 
 async def by_id(conn: Connection, device: DeviceId) -> Device | None:
     row = await conn.fetchrow("select * from devices where id = $1", device)
-    return None if row is None else _device(row)
+    return None if row is None else device_in(row)
 
 
 async def page(conn: Connection, after: DeviceId, limit: int, fleet: str | None) -> list[Device]:
@@ -176,10 +132,11 @@ async def page(conn: Connection, after: DeviceId, limit: int, fleet: str | None)
     rows = await conn.fetch(
         "select * from devices where id > $1 and ($3::text is null or fleet = $3) order by id limit $2", after, limit, fleet
     )
-    return [_device(row) for row in rows]
+    return [device_in(row) for row in rows]
 
 
-def _device(row: Row) -> Device:
+def device_in(row: Row) -> Device:
+    """What a row says of its device."""
     return Device(
         id=DeviceId(row["id"]),
         uuid=str(row["uuid"]),
@@ -189,4 +146,6 @@ def _device(row: Row) -> Device:
         created_at=row["created_at"],
         last_seen_at=row["last_seen_at"],
         labels=row["labels"],
+        is_waiting=row["is_waiting"],
+        revoked_at=row["revoked_at"],
     )

@@ -86,6 +86,8 @@ CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet t
                when d.fleet is distinct from coalesce(choice.fleet, d.fleet) then 'other_fleet'
                when bool_and(e.image = choice.image) then 'same_image'
                when bool_or(e.image = any (choice.newer)) then 'newer_version'
+               when d.revoked_at is not null then 'revoked'
+               when d.is_waiting then 'waiting'
                when is_aside(d, choice.at) then d.aside
                when count(r.id) > 0 then 'other_rollout'
            end,

@@ -107,10 +107,13 @@ class Api:
             async with aclosing(session.subscribe(query)) as answers:
                 yield answers
 
-    async def provisioning_key(self, fleet: str | None = None) -> str:
+    async def provisioning_key(self, fleet: str | None = None, **more: Any) -> str:
         """A key that lets devices register."""
-        created = await self.graphql("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
-        return str(created["createProvisioningKey"])
+        created = await self.graphql(
+            "mutation ($input: CreateProvisioningKeyInput!) { createProvisioningKey(input: $input) { key } }",
+            input={"name": "tests", "fleet": fleet, **more},
+        )
+        return str(created["createProvisioningKey"]["key"])
 
     async def policy(self, **settings: Any) -> str:
         """A policy, by its id: nginx for everybody at once, good as soon as it runs, unless the settings say otherwise."""

@@ -42,6 +42,8 @@ ROOTS = {
         "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
         "devices": "{ devices { nodes { uuid } } }",
         "testPolicy": '{ testPolicy(policyId: "1", image: "nginx:1.28") { wouldStart } }',
+        "provisioningKeys": "{ provisioningKeys { nodes { id } } }",
+        "provisioningKey": '{ provisioningKey(id: "1") { id } }',
         "webhookEndpoints": "{ webhookEndpoints { nodes { id } } }",
         "webhookEndpoint": '{ webhookEndpoint(id: "1") { id } }',
         "deliveries": "{ deliveries { nodes { id } } }",
@@ -70,7 +72,12 @@ ROOTS = {
         "pinDevice": f'mutation {{ pinDevice(uuid: "{nth(1)}", reason: "a fair") {{ uuid }} }}',
         "holdDevice": f'mutation {{ holdDevice(uuid: "{nth(1)}", until: "2030-01-31T06:00:00Z") {{ uuid }} }}',
         "releaseDevice": f'mutation {{ releaseDevice(uuid: "{nth(1)}") {{ uuid }} }}',
-        "createProvisioningKey": "mutation { createProvisioningKey }",
+        "acceptDevice": f'mutation {{ acceptDevice(uuid: "{nth(1)}") {{ uuid }} }}',
+        "revokeDevice": f'mutation {{ revokeDevice(uuid: "{nth(1)}") {{ uuid }} }}',
+        "restoreDevice": f'mutation {{ restoreDevice(uuid: "{nth(1)}") {{ uuid }} }}',
+        "resetDeviceKey": f'mutation {{ resetDeviceKey(uuid: "{nth(1)}") {{ uuid }} }}',
+        "createProvisioningKey": 'mutation { createProvisioningKey(input: { name: "hall" }) { key } }',
+        "revokeProvisioningKey": 'mutation { revokeProvisioningKey(id: "1") { id } }',
         "createWebhookEndpoint": 'mutation { createWebhookEndpoint(input: { name: "ci", sender: GENERIC }) { secret } }',
         "rotateWebhookSecret": 'mutation { rotateWebhookSecret(id: "1") { secret } }',
         "enableWebhookEndpoint": 'mutation { enableWebhookEndpoint(id: "1") { id } }',
@@ -506,19 +513,6 @@ async def test_devices_are_shown_one_by_one_and_by_fleet(api: Api) -> None:
     assert (await api.graphql(listed, fleet="plant-z"))["devices"]["nodes"] == []
     assert (await api.graphql("query ($uuid: ID!) { device(uuid: $uuid) { uuid } }", uuid=UNKNOWN))["device"] is None
     assert (await api.refused('{ device(uuid: "press-12") { uuid } }')) == ("BAD_USER_INPUT", "“press-12” is not a uuid")
-
-
-async def test_a_provisioning_key_is_shown_once_and_names_a_fleet_that_can_be(server: Running, api: Api) -> None:
-    first, second = await api.provisioning_key(), await api.provisioning_key("plant-a")
-    before = await everything(server.db)
-
-    assert first != second
-    assert first.startswith("rollwave_provisioning_")
-    assert second.encode() not in str(before).encode()
-    for fleet in ("", "f" * 256):
-        code, words = await api.refused("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
-        assert (code, words) == ("BAD_USER_INPUT", "fleet: 1 to 255 characters")
-    assert await everything(server.db) == before
 
 
 # What a device should run

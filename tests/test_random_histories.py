@@ -30,6 +30,7 @@ from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.pacing import MINUTE
 from domain.policies import Policy
+from domain.provisioning import Wanted
 from domain.requests import LEGAL, Request
 from domain.rollouts import Rollout
 from domain.statuses import Status
@@ -40,7 +41,8 @@ from resolvers import aside, devices, images, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
-from storage import devices as devices_of
+from storage import identity, provisioning
+from storage.identity import Proofs
 from tests import talking
 from tests.fuses import CUT, Fuse
 from tests.histories import laws
@@ -179,9 +181,9 @@ class Histories(RuleBasedStateMachine):
 
     async def _registered(self, uuid: str, fleet: str | None, labels: dict[str, str]) -> DeviceId:
         async with self.house.db.transaction() as conn:
-            device = await devices_of.register(conn, uuid, uuid[-2:], "pi4", fleet, b"", self.now)
+            key = await provisioning.insert(conn, Wanted(uuid, fleet, labels), uuid.encode(), "ops", self.now)
+            device = await identity.insert(conn, uuid, uuid[-2:], "pi4", Proofs(b""), key, self.now)
             assert device is not None
-            await conn.execute("update devices set labels = $2 where id = $1", device.id, labels)
         return device.id
 
     # Devices

@@ -37,7 +37,10 @@ def test_every_setting_is_read() -> None:
 
 def test_every_setting_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
-    for name in ("DATABASE_URL", "ROLLWAVE_DATA_DIR", "ROLLWAVE_HOST", "ROLLWAVE_PORT", "ROLLWAVE_WEBHOOK_SECRET", "ROLLWAVE_GRAPHIQL"):
+    for name in (
+        "DATABASE_URL", "ROLLWAVE_DATA_DIR", "ROLLWAVE_HOST", "ROLLWAVE_PORT", "ROLLWAVE_WEBHOOK_SECRET", "ROLLWAVE_GRAPHIQL",
+        "ROLLWAVE_TRUSTED_PROXIES", "ROLLWAVE_CLIENT_CERTIFICATE_HEADER",
+    ):  # fmt: skip
         assert f"`{name}`" in readme
 
 

@@ -125,8 +125,9 @@ class Api:
 
     async def create_provisioning_key(self, fleet: str) -> str:
         """A key that lets devices register in a fleet."""
-        said = await self.ask("mutation ($fleet: String) { createProvisioningKey(fleet: $fleet) }", fleet=fleet)
-        return str(said["createProvisioningKey"])
+        mutation = "mutation ($input: CreateProvisioningKeyInput!) { createProvisioningKey(input: $input) { key } }"
+        said = await self.ask(mutation, input={"name": fleet, "fleet": fleet})
+        return str(said["createProvisioningKey"]["key"])
 
     async def set_target(self, uuid: str, apps: dict[str, Any]) -> None:
         """Tell one device what to run."""

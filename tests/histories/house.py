@@ -71,7 +71,7 @@ class House:
         self.complaints.heard.clear()
         async with self.db.transaction() as conn:
             # Truncating takes a fifth of a second, whatever is in the tables.
-            for table in ("events", "pushes", "rollouts", "releases", "policies", "devices"):
+            for table in ("events", "pushes", "rollouts", "releases", "policies", "devices", "provisioning_keys"):
                 await conn.execute(f"delete from {table}")
             await conn.execute("select setval(pg_get_serial_sequence(name, 'id'), 1, false) from unnest($1::text[]) as name", IDENTIFIED)
 

@@ -1,0 +1,76 @@
+"""Every statement that reads or writes the keys that let devices in."""
+
+from datetime import datetime
+
+from domain.ids import ProvisioningKeyId
+from domain.provisioning import ProvisioningKey, Wanted
+from storage.connection import Connection, Row
+
+
+async def insert(conn: Connection, wanted: Wanted, key_hash: bytes, by: str, now: datetime) -> ProvisioningKey:
+    """Let whoever holds this key register devices."""
+    row = await conn.fetchrow(
+        """
+        insert into provisioning_keys (hash, name, fleet, labels, max_uses, expires_at, needs_acceptance, created_at, created_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        returning *
+        """,
+        key_hash, wanted.name, wanted.fleet, wanted.labels, wanted.max_uses, wanted.expires_at, wanted.needs_acceptance, now, by,
+    )  # fmt: skip
+    assert row is not None
+    return _key(row)
+
+
+async def by_hash(conn: Connection, key_hash: bytes) -> ProvisioningKey | None:
+    """The key of this hash, whether or not it still lets anybody in."""
+    row = await conn.fetchrow("select * from provisioning_keys where hash = $1", key_hash)
+    return None if row is None else _key(row)
+
+
+async def one(conn: Connection, key: ProvisioningKeyId) -> ProvisioningKey | None:
+    row = await conn.fetchrow("select * from provisioning_keys where id = $1", key)
+    return None if row is None else _key(row)
+
+
+async def page(conn: Connection, after: ProvisioningKeyId, limit: int) -> list[ProvisioningKey]:
+    """Keys in the order they were made."""
+    rows = await conn.fetch("select * from provisioning_keys where id > $1 order by id limit $2", after, limit)
+    return [_key(row) for row in rows]
+
+
+async def use(conn: Connection, key: ProvisioningKeyId, now: datetime) -> bool:
+    """Count one more device; false if the key lets nobody in any more.
+
+    `domain.provisioning.why_not` says the same; here it is said under the row's lock, so that of many at once no more get in than may.
+    """
+    used: bool | None = await conn.fetchval(
+        """
+        update provisioning_keys set uses = uses + 1
+         where id = $1 and revoked_at is null and (expires_at is null or expires_at > $2) and (max_uses is null or uses < max_uses)
+        returning true
+        """,
+        key, now,
+    )  # fmt: skip
+    return used is not None
+
+
+async def revoke(conn: Connection, key: ProvisioningKeyId, now: datetime) -> ProvisioningKey | None:
+    """Have a key let nobody in from now on; one that was revoked before stays as it is. None if there is no such key."""
+    row = await conn.fetchrow("update provisioning_keys set revoked_at = coalesce(revoked_at, $2) where id = $1 returning *", key, now)
+    return None if row is None else _key(row)
+
+
+def _key(row: Row) -> ProvisioningKey:
+    return ProvisioningKey(
+        id=ProvisioningKeyId(row["id"]),
+        name=row["name"],
+        fleet=row["fleet"],
+        labels=row["labels"],
+        max_uses=row["max_uses"],
+        uses=row["uses"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        needs_acceptance=row["needs_acceptance"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )
