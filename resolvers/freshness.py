@@ -74,6 +74,11 @@ class Freshness:
         _answer(waiting, None)
 
 
+async def known_everywhere() -> None:
+    """Wait until no process tells anything older than what was committed before this call."""
+    await asyncio.sleep(FRESH)
+
+
 def _answer(waiting: list[asyncio.Future[None]], error: Exception | None) -> None:
     for looked in waiting:
         if looked.done():

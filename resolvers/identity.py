@@ -15,6 +15,7 @@ from resolvers import ed25519, keys
 from resolvers.aside import alone_with
 from resolvers.context import Context
 from resolvers.devices import checked_uuid, named
+from resolvers.freshness import known_everywhere
 from storage import folding, identity, provisioning
 from storage.connection import Connection
 from storage.identity import Proofs
@@ -90,6 +91,7 @@ async def revoke(ctx: Context, uuid: str) -> Device:
         device, now = await alone_with(conn, uuid), await ctx.db.now(conn)
         revoked = await identity.revoke(conn, device.id, now)
         await folding.keep(conn, device.id, now, only_unoffered=False)
+    await known_everywhere()
     return revoked
 
 
@@ -104,7 +106,9 @@ async def reset_key(ctx: Context, uuid: str) -> Device:
     """Take a device's keys away: whoever next registers its uuid, with a provisioning key that lets devices in, is the device."""
     ctx.actor.must(Permission.OPERATE)
     async with ctx.db.transaction() as conn:
-        return await identity.reset(conn, (await named(conn, uuid)).id)
+        device = await identity.reset(conn, (await named(conn, uuid)).id)
+    await known_everywhere()
+    return device
 
 
 async def _allowed(conn: Connection, provisioning_key: str) -> ProvisioningKey:

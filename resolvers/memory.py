@@ -109,13 +109,15 @@ class Memory:
             self._watches.discard(watch)
 
     def remember(self, known: Known, body: Body, now: int, watch: Watch) -> None:
-        """Keep what was read, unless it changed since, or the device may have become a member of something."""
+        """Keep what was read of a device, heard of now or (0) not; not if it changed since, or may have become a member of something."""
         if watch.generation != self._generation or known.uuid in watch.changed or not known.is_settled:
             return
         for reach in known.reaches:
             self._reaches.setdefault(reach.rollout_id, reach)
+        before = self._entries.get(known.uuid)
+        seen = now if before is None else max(now, _SEEN.unpack_from(before, _SEEN_AT)[0])
         head = _HEAD.pack(
-            known.identity.device, body.version, now, self._generation, known.is_awaited, known.identity.key_hash, body.digest
+            known.identity.device, body.version, seen, self._generation, known.is_awaited, known.identity.key_hash, body.digest
         )
         self._entries[known.uuid] = head + b"".join(map(_packed, known.places))
         self._keep(body)
