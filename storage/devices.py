@@ -8,6 +8,7 @@ from domain.aside import Aside, AsideKind
 from domain.devices import CurrentState, Device, Report
 from domain.ids import DeviceId
 from domain.platforms import LABEL
+from domain.selectors import Selector, document
 from storage.connection import Connection, Row
 
 
@@ -143,7 +144,9 @@ async def set_labels(conn: Connection, device: DeviceId, labels: dict[str, str])
     return _device(row)
 
 
-async def platforms(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[str]:
+async def platforms(
+    conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str], selector: Selector | None
+) -> list[str]:
     """What the devices in scope that run an image are, by their label or by their own words; nothing of those that say nothing."""
     rows = await conn.fetch(
         """
@@ -152,9 +155,10 @@ async def platforms(conn: Connection, repository: str, fleet: str | None, except
           join devices d on d.id = s.device_id
           left join current_states c on c.device_id = d.id
          where s.repository = $1 and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[]))
+           and selects($5, d.labels) is not false
            and coalesce(d.labels ->> $4, c.info ->> 'architecture') is not null
         """,
-        repository, fleet, list(except_fleets), LABEL,
+        repository, fleet, list(except_fleets), LABEL, document(selector),
     )  # fmt: skip
     return [row["said"] for row in rows]
 
