@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 from domain.catalogue import Standing
 from domain.ids import DeliveryId, EndpointId, PolicyId, RolloutId
 from domain.requests import Request
-from resolvers import aside, catalogue, deliveries, devices, endpoints, images, policies, registries, rollouts
+from resolvers import aside, catalogue, deliveries, devices, endpoints, images, policies, registries, rollouts, targets
 from schema.devices import Device, TargetState
 from schema.endpoints import CreateWebhookEndpointInput, WebhookEndpoint, WebhookSecret
 from schema.paging import number
@@ -114,7 +114,7 @@ class Mutation:
     async def set_device_target(
         self, info: Info, uuid: strawberry.ID, apps: JSON, config: JSON | None = None, expected_version: int | None = None
     ) -> TargetState:
-        return TargetState.of(await devices.set_target(info.context.ctx, uuid, apps, config, expected_version))
+        return TargetState.of(await targets.set_target(info.context.ctx, uuid, apps, config, expected_version))
 
     @strawberry.mutation(
         description="Write labels on a device in the place of those it has: at most 64 strings, names of 1 to 63 characters, values of at "

@@ -596,7 +596,7 @@ async def test_an_image_is_written_wherever_agents_look_however_it_was_given(api
     assert listed["apps"] == {
         "7": {"appId": 7, "services": [{"serviceId": 7, "imageName": "redis:latest", "config": {"image": "redis:latest"}}]}
     }
-    config = {"intervals": {"reportIntervalMs": 1}}
+    config = {"intervals": {"reportIntervalMs": 1000}}
     set_ = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={}, config=config)
     kept = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={})
     assert set_["setDeviceTarget"]["config"] == kept["setDeviceTarget"]["config"] == config

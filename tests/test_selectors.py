@@ -11,8 +11,8 @@ from domain.selectors import LONGEST, Is, Selector, Term, document
 from monitor.reconciler import reconcile
 from resolvers import devices, policies
 from resolvers.context import Context
-from resolvers.devices import set_target
 from resolvers.previews import preview
+from resolvers.targets import set_target
 from storage.database import Database
 from tests.api import Api
 from tests.factories import a_policy, finished, push
