@@ -1,11 +1,14 @@
 """Devices, and what they say of themselves."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import BadInput
 from domain.ids import DeviceId
+
+# An agent reports every five minutes at the least, and one report may be lost on the way.
+OFFLINE_AFTER = timedelta(minutes=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class Device:
     last_seen_at: datetime | None
     labels: dict[str, str] = field(default_factory=dict, hash=False)
     """What operators wrote on it."""
+
+    def is_online(self, now: datetime) -> bool:
+        """Whether it was heard of lately."""
+        return self.last_seen_at is not None and self.last_seen_at >= now - OFFLINE_AFTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,13 +124,6 @@ async def by_id(ctx: Context, device: DeviceId) -> Device | None:
         return await devices.by_id(conn, device)
 
 
-async def page(ctx: Context, after: DeviceId, limit: int, fleet: str | None = None) -> list[Device]:
-    """Devices in the order they registered."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await devices.page(conn, after, limit, fleet)
-
-
 async def target(ctx: Context, device: DeviceId) -> Target:
     """What a device should run now, as people see it; unlike a poll this leaves no trace."""
     ctx.actor.must(Permission.READ)

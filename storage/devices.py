@@ -46,7 +46,7 @@ async def register(conn: Connection, uuid: str, name: str, kind: str, fleet: str
         uuid, name, kind, fleet, key_hash, now,
     )  # fmt: skip
     row = inserted or await conn.fetchrow("select * from devices where uuid = $1 and key_hash = $2", uuid, key_hash)
-    return None if row is None else _device(row)
+    return None if row is None else device_in(row)
 
 
 async def key_of(conn: Connection, uuid: str) -> tuple[DeviceId, bytes] | None:
@@ -141,7 +141,7 @@ async def set_labels(conn: Connection, device: DeviceId, labels: dict[str, str])
     """Write these labels on a device, and no others."""
     row = await conn.fetchrow("update devices set labels = $2 where id = $1 returning *", device, labels)
     assert row is not None
-    return _device(row)
+    return device_in(row)
 
 
 async def platforms(
@@ -165,7 +165,7 @@ async def platforms(
 
 async def by_uuid(conn: Connection, uuid: str) -> Device | None:
     row = await conn.fetchrow("select * from devices where uuid = $1", uuid)
-    return None if row is None else _device(row)
+    return None if row is None else device_in(row)
 
 
 async def lock(conn: Connection, device: DeviceId) -> None:
@@ -175,18 +175,11 @@ async def lock(conn: Connection, device: DeviceId) -> None:
 
 async def by_id(conn: Connection, device: DeviceId) -> Device | None:
     row = await conn.fetchrow("select * from devices where id = $1", device)
-    return None if row is None else _device(row)
+    return None if row is None else device_in(row)
 
 
-async def page(conn: Connection, after: DeviceId, limit: int, fleet: str | None) -> list[Device]:
-    """Devices in the order they registered."""
-    rows = await conn.fetch(
-        "select * from devices where id > $1 and ($3::text is null or fleet = $3) order by id limit $2", after, limit, fleet
-    )
-    return [_device(row) for row in rows]
-
-
-def _device(row: Row) -> Device:
+def device_in(row: Row) -> Device:
+    """What a device's row says of it."""
     return Device(
         id=DeviceId(row["id"]),
         uuid=str(row["uuid"]),

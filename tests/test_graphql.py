@@ -249,8 +249,8 @@ async def test_no_string_with_a_null_character_gets_as_far_as_the_database(serve
 
     for call in (
         'mutation { pauseRollout(id: "1", reason: "a\\u0000b") { id } }',
-        '{ devices(fleet: "\\u0000") { nodes { uuid } } }',
-        '{ devices(fleet: """\0""") { nodes { uuid } } }',
+        '{ devices(filter: {fleet: "\\u0000"}) { nodes { uuid } } }',
+        '{ devices(filter: {fleet: """\0"""}) { nodes { uuid } } }',
         '{ device(uuid: "\\u0000") { uuid } }',
         'mutation { createRollout(policyId: "1", image: "nginx:\\u{0}") { id } }',
         'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO, fleet: "\\u0000" }) { id } }',
@@ -490,7 +490,7 @@ async def test_devices_are_shown_one_by_one_and_by_fleet(api: Api) -> None:
     await b.obey()
     fields = """uuid name type fleet createdAt lastSeenAt targetState { apps config version } currentState { apps version info reportedAt }
                 rollouts { nodes { rolloutId } }"""
-    listed = f"query ($fleet: String) {{ devices(fleet: $fleet) {{ nodes {{ {fields} }} }} }}"
+    listed = f"query ($fleet: String) {{ devices(filter: {{fleet: $fleet}}) {{ nodes {{ {fields} }} }} }}"
 
     one = (await api.graphql(f"query ($uuid: ID!) {{ device(uuid: $uuid) {{ {fields} }} }}", uuid=a.uuid.upper()))["device"]
     nodes = (await api.graphql(listed))["devices"]["nodes"]
