@@ -54,7 +54,8 @@ class DeviceOrderInput:
     direction: OrderDirection = strawberry.field(description="Which end comes first.", default=OrderDirection.ASCENDING)
 
     def order(self) -> DeviceOrder:
-        return DeviceOrder(self.by, self.direction is OrderDirection.DESCENDING)
+        # Strawberry hands over an enum's value rather than the enum.
+        return DeviceOrder(OrderBy(self.by), self.direction == OrderDirection.DESCENDING)
 
 
 @strawberry.type(description="A page of devices.")
