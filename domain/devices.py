@@ -1,12 +1,15 @@
 """Devices, and what they say of themselves."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import BadInput
 from domain.ids import DeviceId
 from domain.times import shown
+
+# An agent reports every five minutes at the least, and one report may be lost on the way.
+OFFLINE_AFTER = timedelta(minutes=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class Device:
         if self.revoked_at is not None:
             return f"was revoked at {shown(self.revoked_at)}, until an operator restores it"
         return "waits to be accepted by an operator" if self.is_waiting else None
+
+    def is_online(self, now: datetime) -> bool:
+        """Whether it was heard of lately."""
+        return self.last_seen_at is not None and self.last_seen_at >= now - OFFLINE_AFTER
 
 
 @dataclass(frozen=True, slots=True)

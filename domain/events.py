@@ -12,7 +12,7 @@ from domain.ids import RolloutId
 
 
 class EventType(StrEnum):
-    """What can happen to a rollout and its devices."""
+    """What can happen to rollouts and devices."""
 
     WEBHOOK_RECEIVED = "image.webhook_received"
     IMAGE_APPROVAL_REQUESTED = "image.approval_requested"
@@ -50,6 +50,8 @@ class EventType(StrEnum):
     ROLLBACK_STARTED = "image.rollback_started"
     ROLLBACK_WIDENED = "image.rollback_widened"
     ROLLOUT_ROLLED_BACK = "image.rollout_rolled_back"
+    DEVICE_OFFLINE = "device.offline"
+    DEVICE_ONLINE = "device.online"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from domain.aside import Aside
 from domain.devices import Running
-from domain.errors import BadInput
+from domain.health import runs
 from domain.ids import RolloutId
 from domain.images import Image
 from domain.rollouts import Move
@@ -277,15 +277,8 @@ def _heard(told: Told, heard: Heard | None) -> str:
     if heard.running is None:
         return f"its last report, at {shown(heard.at)}, does not name this service"
     said = ", ".join(part for part in (heard.running.image, heard.running.status, heard.running.health, heard.running.error) if part)
-    agrees = "as told" if _runs(told.image, heard.running) else "not what it is told"
+    agrees = "as told" if runs(told.image, heard.running) else "not what it is told"
     return f"it last reported {said or 'nothing of its image'}, at {shown(heard.at)}: {agrees}"
-
-
-def _runs(image: Image, running: Running) -> bool:
-    try:
-        return image.is_proven_by(Image.parse(running.image))
-    except BadInput:  # a bare image id, or nothing
-        return False
 
 
 # What would change it

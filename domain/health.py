@@ -64,7 +64,7 @@ def judge(wanted: dict[ServiceKey, Image], services: Sequence[Running], *, healt
 def is_back(previous: dict[ServiceKey, Image], services: Sequence[Running]) -> bool:
     """Whether every service runs the image it had before."""
     found = {(service.app, service.service): service for service in services}
-    return all(key in found and _runs(image, found[key]) for key, image in previous.items())
+    return all(key in found and runs(image, found[key]) for key, image in previous.items())
 
 
 def trouble(previous: dict[ServiceKey, Image], services: Sequence[Running], *, health_check: bool) -> str | None:
@@ -77,7 +77,7 @@ def trouble(previous: dict[ServiceKey, Image], services: Sequence[Running], *, h
 def _judge(wanted: Image, service: Running, health_check: bool) -> Verdict:
     if service.error_type in _REFUSES:
         return _failed(service, "refuses the image", Outcome.REFUSED)
-    if not _runs(wanted, service):
+    if not runs(wanted, service):
         return _failed(service, "cannot pull the image") if service.error_type in _CANNOT_PULL else WAITING
     if service.error_type is not None:
         return _failed(service, "reported an error")
@@ -95,7 +95,8 @@ def _failed(service: Running, what: str, outcome: Outcome = Outcome.FAILED) -> V
     return Verdict(outcome, f"{service.service}: {what}" + (f" ({detail})" if detail else ""))
 
 
-def _runs(wanted: Image, service: Running) -> bool:
+def runs(wanted: Image, service: Running) -> bool:
+    """Whether the container of a service, in whatever state, is of this image."""
     try:
         return wanted.is_proven_by(Image.parse(service.image))
     except BadInput:  # a bare image id, or nothing: no proof either way

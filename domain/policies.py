@@ -6,6 +6,7 @@ from datetime import datetime
 
 from domain.ids import PolicyId
 from domain.images import Image, Pattern
+from domain.selectors import Selector
 from domain.settings import PolicySettings
 
 
@@ -22,11 +23,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The devices a policy governs for one push: of one fleet, or of all but some."""
+    """The devices a policy is for, for one push: of one fleet, or of all but some; of these, perhaps, those with certain labels only."""
 
     policy: Policy
     fleet: str | None
     except_fleets: tuple[str, ...]
+    selector: Selector | None
 
 
 def matching(policies: Sequence[Policy], image: Image) -> list[Policy]:
@@ -54,4 +56,4 @@ def _scope(policy: Policy, found: Sequence[Policy]) -> Scope:
     """A policy for everybody leaves out the fleets that have a policy of their own."""
     fleet = policy.settings.fleet
     others = {other.settings.fleet for other in found if other.settings.fleet is not None}
-    return Scope(policy, fleet, tuple(sorted(others)) if fleet is None else ())
+    return Scope(policy, fleet, tuple(sorted(others)) if fleet is None else (), policy.settings.selector)

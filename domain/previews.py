@@ -1,6 +1,6 @@
 """What a rollout would do if it were created now: who takes part, who is left out and why, and how long it may take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,6 +19,8 @@ class LeftOut(StrEnum):
     """Its fleet has a policy of its own."""
     OTHER_FLEET = "other_fleet"
     """The policy is for another fleet."""
+    OTHER_LABELS = "other_labels"
+    """The policy is for devices with other labels."""
     SAME_IMAGE = "same_image"
     """It is told to run this image already."""
     NEWER_VERSION = "newer_version"
@@ -35,7 +37,8 @@ class LeftOut(StrEnum):
 
 
 _WORDS = {
-    LeftOut.OWN_POLICY: "under a policy of their own", LeftOut.OTHER_FLEET: "of another fleet", LeftOut.SAME_IMAGE: "running it already",
+    LeftOut.OWN_POLICY: "under a policy of their own", LeftOut.OTHER_FLEET: "of another fleet",
+    LeftOut.OTHER_LABELS: "with other labels", LeftOut.SAME_IMAGE: "running it already",
     LeftOut.NEWER_VERSION: "on a newer version, or kept by the rules for tags", LeftOut.REVOKED: "revoked",
     LeftOut.WAITING: "waiting to be accepted", LeftOut.PINNED: "pinned", LeftOut.HELD: "held",
     LeftOut.QUARANTINED: "in quarantine", LeftOut.OTHER_ROLLOUT: "in another rollout of it",
@@ -86,6 +89,7 @@ class LeftOutDevice:
     uuid: str
     name: str
     fleet: str | None
+    labels: dict[str, str] = field(hash=False)
     images: tuple[str, ...]
     """What it is told to run of these repositories."""
     aside: Aside | None
@@ -146,6 +150,8 @@ def sentence(why: LeftOut, device: LeftOutDevice) -> str:
             return f"its fleet, {device.fleet}, has a policy of its own"
         case LeftOut.OTHER_FLEET:
             return f"it belongs to {device.fleet}" if device.fleet else "it belongs to no fleet"
+        case LeftOut.OTHER_LABELS:
+            return f"its labels are {_labels(device.labels)}" if device.labels else "it has no labels"
         case LeftOut.SAME_IMAGE:
             return f"it is told to run {' and '.join(device.images)} already"
         case LeftOut.NEWER_VERSION:
@@ -158,3 +164,7 @@ def sentence(why: LeftOut, device: LeftOutDevice) -> str:
             return "it waits to be accepted by an operator"
         case LeftOut.PINNED | LeftOut.HELD | LeftOut.QUARANTINED:
             return f"it {device.aside.sentence}" if device.aside else "it is set aside"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))

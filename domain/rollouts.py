@@ -13,6 +13,7 @@ from domain.events import EventType
 from domain.ids import PolicyId, RolloutId
 from domain.images import Image
 from domain.plans import Plan, Stage, checksum, sizes
+from domain.selectors import Selector
 from domain.statuses import Status
 from domain.zones import Zone
 
@@ -70,6 +71,8 @@ class Rollout:
     moved_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    selector: Selector | None = None
+    """Only devices with such labels, as the policy said when it was created."""
 
     @property
     def images(self) -> tuple[Image, ...]:

@@ -14,6 +14,7 @@ from domain.images import Pattern
 from domain.pacing import Counts, LabelCap, Pace, Ramp
 from domain.plans import Limits, Plan, Retries, Schedule, Stage, shares
 from domain.provenance import ProvenanceSettings
+from domain.selectors import Selector
 from domain.tags import TagRules
 from domain.windows import Window, is_zone
 
@@ -47,6 +48,13 @@ class Unresolved(StrEnum):
 def _pattern(text: str) -> str:
     try:
         return Pattern.parse(text).text
+    except BadInput as bad:
+        raise ValueError(str(bad)) from bad
+
+
+def _selector(text: str) -> str:
+    try:
+        return str(Selector.parse(text))
     except BadInput as bad:
         raise ValueError(str(bad)) from bad
 
@@ -215,6 +223,8 @@ class PolicySettings(_Settings):
     image_pattern: Annotated[str, AfterValidator(_pattern)]
     update_strategy: Strategy
     fleet: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    devices: Annotated[str, AfterValidator(_selector)] | None = None
+    """A selector: of those it governs, only devices with such labels; null is all of them."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     staged_batches: Annotated[int, Field(ge=1, le=100)] = 3
     stages: Annotated[tuple[StageSettings, ...], Field(max_length=100)] = ()
@@ -270,6 +280,11 @@ class PolicySettings(_Settings):
         if unknown := {name for stage in self.stages for name in stage.checks or ()} - set(names):
             raise ValueError(f"stages: there is no check named “{min(unknown)}”")
         return self
+
+    @property
+    def selector(self) -> Selector | None:
+        """Which of the devices it governs it is for; None is all of them."""
+        return None if self.devices is None else Selector.parse(self.devices)
 
     def plan(self, *, by_hand: bool = False) -> Plan:
         """The plan of a rollout created now; one that an operator creates need not be started as well."""

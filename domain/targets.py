@@ -1,5 +1,6 @@
 """What a device should run: its base target, with the candidates of the rollouts that offer it one."""
 
+import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,7 +11,12 @@ from domain.devices import as_map, service_name
 from domain.errors import BadInput
 from domain.health import ServiceKey
 from domain.images import Image
+from domain.ports import Published
 from domain.rollouts import Rollout
+from domain.services import check_config, check_name
+
+MOST, LARGEST = 100, 256 * 1024
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 1000, 2**31 - 1  # what an agent's timer can count
 
 
 class Exposure(IntEnum):
@@ -103,24 +109,53 @@ def read(apps: object) -> tuple[dict[str, Any], dict[ServiceKey, Image]]:
 
     Raises BadInput naming the field that is wrong.
     """
-    checked: dict[str, Any] = {}
+    checked = as_map(deepcopy(apps))
+    if len(checked) > MOST:
+        raise BadInput(f"apps: at most {MOST}, these are {len(checked)}")
     images: dict[ServiceKey, Image] = {}
-    for app, body in as_map(deepcopy(apps)).items():
-        checked[app] = _app(app, body)
-        for number, service in enumerate(checked[app]["services"]):
+    published = Published()
+    for app, body in checked.items():
+        for number, service in enumerate(_services(app, body)):
             where = f"apps.{app}.services[{number}]"
             key = (app, _name(service, where))
             if key in images:
                 raise BadInput(f"{where}: the app has two services named “{key[1]}”")
             images[key] = _image(service, where)
+            check_config(service["config"], f"{where}.config", published)
     return checked, images
 
 
-def _app(app: str, body: object) -> dict[str, Any]:
+def check_settings(config: object) -> dict[str, Any]:
+    """What a device's agent is to go by; raises BadInput naming the field that is wrong."""
+    if not isinstance(config, dict):
+        raise BadInput("config must be an object")
+    intervals = config.get("intervals", {})
+    if not isinstance(intervals, dict):
+        raise BadInput("config.intervals must be an object")
+    for name, value in intervals.items():
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if name.endswith("IntervalMs") and not (is_whole and SHORTEST_INTERVAL <= value <= LONGEST_INTERVAL):
+            raise BadInput(
+                f"config.intervals.{name[:80]} must be a whole number of milliseconds, {SHORTEST_INTERVAL} to {LONGEST_INTERVAL}"
+            )
+    return config
+
+
+def check_size(apps: dict[str, Any], config: dict[str, Any]) -> None:
+    """Raise BadInput for more than a device should be told at every change."""
+    size = len(json.dumps([apps, config], ensure_ascii=False, separators=(",", ":")).encode())
+    if size > LARGEST:
+        raise BadInput(f"apps and config have {size} bytes together, and {LARGEST} is the most")
+
+
+def _services(app: str, body: object) -> list[dict[str, Any]]:
+    check_name(app, "apps")
     services = body.get("services") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(services, list) or not all(isinstance(service, dict) for service in services):
         raise BadInput(f"apps.{app}.services must be a list of objects")
-    return body
+    if len(services) > MOST:
+        raise BadInput(f"apps.{app}.services: at most {MOST}, these are {len(services)}")
+    return services
 
 
 def _name(service: dict[str, Any], where: str) -> str:
@@ -129,6 +164,7 @@ def _name(service: dict[str, Any], where: str) -> str:
     name = service_name(service)
     if not name:
         raise BadInput(f"{where} needs a serviceName")
+    check_name(name, f"{where}.serviceName")
     return name
 
 

@@ -16,7 +16,7 @@ from domain.rollouts import Move, Rollout, enrolled
 from domain.statuses import Status
 from monitor.tending import tend
 from resolvers import moves, progress
-from resolvers.devices import kept_from
+from resolvers.targets import kept_from
 from storage import enrolment, folding, members, ranking, rollouts
 from storage.connection import Connection
 from storage.database import Database

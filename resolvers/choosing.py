@@ -38,7 +38,7 @@ async def choices(conn: Connection, policy: Policy, repository: str, tags: Seque
 
 
 async def _choice(conn: Connection, scope: Scope, repository: str, meant: Sequence[str]) -> Choice:
-    in_use = await members.base_images(conn, repository, scope.fleet, scope.except_fleets)
+    in_use = await members.base_images(conn, repository, scope.fleet, scope.except_fleets, scope.selector)
     running = {used.tag or "" for used in in_use}
     # Beside the others: a hundred thousand tags take seconds.
     choice = await asyncio.to_thread(choose, scope.policy.settings.tags, meant, running)

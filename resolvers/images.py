@@ -172,7 +172,7 @@ async def _known(conn: Connection, release: ReleaseId) -> tuple[RolloutId | None
 
 async def base_images(conn: Connection, scope: Scope, image: Image) -> list[Image]:
     """What the devices that a policy governs are based on, of an image's repository."""
-    return await members.base_images(conn, image.repository, scope.fleet, scope.except_fleets)
+    return await members.base_images(conn, image.repository, scope.fleet, scope.except_fleets, scope.selector)
 
 
 async def _supersede(ctx: Context, conn: Connection, policy_id: PolicyId, image: Image) -> None:

@@ -190,7 +190,7 @@ async def _first_heard(conn: Connection, push: Push, image: Image) -> datetime:
 
 
 async def _platforms_wanted(conn: Connection, scope: Scope, image: Image) -> set[str]:
-    said = await devices.platforms(conn, image.repository, scope.fleet, scope.except_fleets)
+    said = await devices.platforms(conn, image.repository, scope.fleet, scope.except_fleets, scope.selector)
     return {known for one in said if (known := platforms.platform(one))}
 
 

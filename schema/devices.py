@@ -8,10 +8,10 @@ from strawberry.scalars import JSON
 
 from domain import aside as set_aside
 from domain import devices as domain
-from domain import targets
+from domain import differences, targets
 from domain.ids import DeviceId, RolloutId
-from resolvers import aside, devices, explanations
-from schema.enums import AsideKind
+from resolvers import aside, devices, explanations, fleet
+from schema.enums import AsideKind, DifferenceKind
 from schema.explanations import DeviceExplanation
 from schema.paging import DEFAULT, Connection, paged
 from schema.rollouts import RolloutDevice
@@ -54,6 +54,27 @@ class Aside:
         return cls(kind=aside.kind, until=aside.until, at=aside.at, by=aside.by, reason=aside.reason)
 
 
+@strawberry.type(description="One service of a device that is not as it should be.")
+class Difference:
+    app: str = strawberry.field(description="The id of its app.")
+    service: str = strawberry.field(description="Its name.")
+    kind: DifferenceKind = strawberry.field(description="In what it differs.")
+    wanted: str | None = strawberry.field(description="The image it should run; null: none.")
+    running: str | None = strawberry.field(description="The image that the device last reported; null: it did not name the service.")
+    status: str | None = strawberry.field(description="What it said of the container: running, exited, …")
+
+    @classmethod
+    def of(cls, found: differences.Difference) -> Self:
+        return cls(
+            app=found.app,
+            service=found.service,
+            kind=found.kind,
+            wanted=None if found.wanted is None else str(found.wanted),
+            running=found.running,
+            status=found.status,
+        )
+
+
 @strawberry.type(description="One machine in the field.")
 class Device:
     uuid: strawberry.ID = strawberry.field(description="The name it gave itself when it registered.")
@@ -69,6 +90,7 @@ class Device:
     is_waiting: bool = strawberry.field(description="Whether it gets nothing until `acceptDevice`, as its provisioning key wants it.")
     revoked_at: datetime | None = strawberry.field(description="Since when it is let in no more; null if it is.")
     device_id: strawberry.Private[DeviceId]
+    source: strawberry.Private[domain.Device]
 
     @classmethod
     def of(cls, device: domain.Device) -> Self:
@@ -83,7 +105,20 @@ class Device:
             is_waiting=device.is_waiting,
             revoked_at=device.revoked_at,
             device_id=device.id,
+            source=device,
         )
+
+    @strawberry.field(description="Whether it was heard of within the last eight minutes.")
+    async def online(self, info: Info) -> bool:
+        return await fleet.is_online(info.context.ctx, self.source)
+
+    @strawberry.field(description="Every service whose last report is not what the device should run now; all, if it never reported.")
+    async def differences(self, info: Info) -> list[Difference]:
+        return [Difference.of(found) for found in await fleet.differences_of(info.context.ctx, self.device_id)]
+
+    @strawberry.field(description="Whether there are none.")
+    async def in_sync(self, info: Info) -> bool:
+        return not await fleet.differences_of(info.context.ctx, self.device_id)
 
     @strawberry.field(description="Whether and why it joins no rollout now; null if it does.")
     async def aside(self, info: Info) -> Aside | None:

@@ -1,11 +1,16 @@
 """The domain's enums, under the names clients know them by."""
 
+from enum import StrEnum
+
 import strawberry
 
 from domain.aside import AsideKind
 from domain.catalogue import Standing
 from domain.checks import CheckKind, State
+from domain.differences import DifferenceKind
 from domain.endpoints import Scheme, Sender
+from domain.fleet import DeviceStanding
+from domain.fleet import OrderBy as DeviceOrderBy
 from domain.pacing import Counts
 from domain.previews import LeftOut
 from domain.provenance import Proof
@@ -40,9 +45,20 @@ strawberry.enum(Proof, name="RequiredProof", description="What an image must com
 strawberry.enum(Sender, name="WebhookSender", description="Whose webhooks are understood.")
 strawberry.enum(Scheme, name="WebhookScheme", description="How a webhook proves where it comes from.")
 strawberry.enum(Standing, name="ImageStanding", description="What operators said of an image.")
+strawberry.enum(DeviceStanding, name="DeviceStanding", description="Whether a device may take part.")
+strawberry.enum(DifferenceKind, name="DifferenceKind", description="In what a service is not as it should be.")
+strawberry.enum(DeviceOrderBy, name="DeviceOrderBy", description="What decides which of two devices comes first.")
 strawberry.enum(LeftOut, name="LeftOutReason", description="Why a device that runs the image would not take part in a rollout.")
 
+
+@strawberry.enum(description="Which end of a list comes first.")
+class OrderDirection(StrEnum):
+    ASCENDING = "ascending"
+    DESCENDING = "descending"
+
+
 __all__ = [
-    "AsideKind", "CheckKind", "Counts", "DeviceStatus", "LeftOut", "Level", "On", "Order", "Proof", "RollbackMode", "Scheme", "Sender",
+    "AsideKind", "CheckKind", "Counts", "DeviceOrderBy", "DeviceStanding", "DeviceStatus", "DifferenceKind",
+    "LeftOut", "Level", "On", "Order", "OrderDirection", "Proof", "RollbackMode", "Scheme", "Sender",
     "Standing", "State", "Status", "Strategy", "Unresolved",
 ]  # fmt: skip

@@ -9,8 +9,9 @@ from domain.catalogue import Standing
 from domain.ids import DeliveryId, EndpointId, PolicyId, ProvisioningKeyId, RolloutId
 from domain.requests import Request
 from resolvers import aside, catalogue, deliveries, devices, endpoints, identity, images, policies, provisioning, registries, rollouts
-from schema.devices import Device, TargetState
+from schema.devices import Device
 from schema.endpoints import CreateWebhookEndpointInput, WebhookEndpoint, WebhookSecret
+from schema.fleet import FleetMutation
 from schema.paging import number
 from schema.policies import CreatePolicyInput, Policy, UpdatePolicyInput, fields_as_written
 from schema.provisioning import CreateProvisioningKeyInput, NewProvisioningKey, ProvisioningKey
@@ -21,7 +22,7 @@ from schema.session import Info
 
 
 @strawberry.type(description="What can be done. A refused mutation says why and changes nothing.")
-class Mutation:
+class Mutation(FleetMutation):
     @strawberry.mutation(description="Make a policy.")
     async def create_policy(self, info: Info, input: CreatePolicyInput) -> Policy:  # noqa: A002
         with fields_as_written():
@@ -110,12 +111,6 @@ class Mutation:
     )
     async def roll_back_rollout(self, info: Info, id: strawberry.ID, reason: str | None = None) -> Rollout:  # noqa: A002
         return await _request(info, id, Request.ROLL_BACK, reason)
-
-    @strawberry.mutation(description="Tell one device what to run. A service given another image than it has now leaves its rollout.")
-    async def set_device_target(
-        self, info: Info, uuid: strawberry.ID, apps: JSON, config: JSON | None = None, expected_version: int | None = None
-    ) -> TargetState:
-        return TargetState.of(await devices.set_target(info.context.ctx, uuid, apps, config, expected_version))
 
     @strawberry.mutation(
         description="Write labels on a device in the place of those it has: at most 64 strings, names of 1 to 63 characters, values of at "

@@ -56,6 +56,10 @@ class Policy:
     )
     update_strategy: Strategy = strawberry.field(description="Everybody at once, in batches, or in batches once an operator starts it.")
     fleet: str | None = strawberry.field(description="Only devices of this fleet; null is all that no more specific policy governs.")
+    devices: str | None = strawberry.field(
+        description="A selector, such as `site=berlin, tier in (edge, lab), !frozen`: of the devices it governs only those with such "
+        "labels, and the others get nothing; null is all of them."
+    )
     priority: int = strawberry.field(description="Of two policies for a device the one with the higher governs it.")
     staged_batches: int = strawberry.field(description="How many batches; 3 is 10 %, 50 % and 100 % of the devices.")
     stages: list[Stage] = strawberry.field(description="The batches one by one, in the place of stagedBatches.")
@@ -169,6 +173,7 @@ class CreatePolicyInput:
     image_pattern: str
     update_strategy: Strategy
     fleet: str | None = None
+    devices: str | None = None
     priority: int = 0
     staged_batches: int = 3
     stages: list[StageInput] = strawberry.field(default_factory=list)
@@ -209,6 +214,7 @@ class UpdatePolicyInput:
     image_pattern: strawberry.Maybe[str | None]
     update_strategy: strawberry.Maybe[Strategy | None]
     fleet: strawberry.Maybe[str | None]
+    devices: strawberry.Maybe[str | None]
     priority: strawberry.Maybe[int | None]
     staged_batches: strawberry.Maybe[int | None]
     stages: strawberry.Maybe[list[StageInput] | None]

@@ -4,7 +4,7 @@ from typing import Any
 
 import strawberry
 
-from domain.ids import DeliveryId, DeviceId, EndpointId, PolicyId, ProvisioningKeyId, PushId, RolloutId
+from domain.ids import DeliveryId, EndpointId, PolicyId, ProvisioningKeyId, PushId, RolloutId
 from resolvers import (
     catalogue,
     deliveries,
@@ -22,6 +22,7 @@ from resolvers import (
 from schema.devices import Device
 from schema.endpoints import WebhookEndpoint
 from schema.enums import Standing, Status
+from schema.fleet import FleetQuery
 from schema.paging import DEFAULT, Connection, number, paged
 from schema.policies import Policy
 from schema.previews import RolloutPreview
@@ -34,7 +35,7 @@ from schema.trials import PolicyTest
 
 
 @strawberry.type(description="What can be read.")
-class Query:
+class Query(FleetQuery):
     @strawberry.field(description="One policy.")
     async def policy(self, info: Info, id: strawberry.ID) -> Policy | None:  # noqa: A002
         found = await policies.one(info.context.ctx, PolicyId(number(id, "policy")))
@@ -86,13 +87,6 @@ class Query:
     async def device(self, info: Info, uuid: strawberry.ID) -> Device | None:
         found = await devices.one(info.context.ctx, uuid)
         return None if found is None else Device.of(found)
-
-    @strawberry.field(description="Devices, in the order they registered.")
-    async def devices(self, info: Info, first: int = DEFAULT, after: str | None = None, fleet: str | None = None) -> Connection[Device]:
-        async def read(place: int, limit: int) -> Any:
-            return await devices.page(info.context.ctx, DeviceId(place), limit, fleet)
-
-        return await paged(first, after, 0, read, lambda device: device.id, Device.of)
 
     @strawberry.field(description="The keys that let devices register themselves, in the order they were made.")
     async def provisioning_keys(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[ProvisioningKey]:

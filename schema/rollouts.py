@@ -209,6 +209,9 @@ class Rollout:
     total_batches: int = strawberry.field(description="How many batches there are; 0 until the devices are ranked.")
     total_devices: int = strawberry.field(description="How many devices take part.")
     offered_devices: int = strawberry.field(description="How many are offered the image now.")
+    selector: str | None = strawberry.field(
+        description="Only devices with such labels take part, as the policy said when it was created; null is all."
+    )
     checksum: str = strawberry.field(description="Stands for this release under this plan: what an approval is given for.")
     approvals_required: int = strawberry.field(description="How many operators must approve it before it starts.")
     approved_by: list[str] = strawberry.field(description="Who did.")
@@ -233,6 +236,7 @@ class Rollout:
             total_batches=len(rollout.stages),
             total_devices=rollout.size,
             offered_devices=rollout.frontier,
+            selector=None if rollout.selector is None else str(rollout.selector),
             checksum=rollout.checksum,
             approvals_required=rollout.plan.approvals,
             approved_by=list(rollout.approved_by),

@@ -7,6 +7,7 @@ from domain.aside import Aside, AsideKind
 from domain.devices import CurrentState, Device, Report
 from domain.ids import DeviceId
 from domain.platforms import LABEL
+from domain.selectors import Selector, document
 from storage.connection import Connection, Row
 
 
@@ -96,7 +97,9 @@ async def set_labels(conn: Connection, device: DeviceId, labels: dict[str, str])
     return device_in(row)
 
 
-async def platforms(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[str]:
+async def platforms(
+    conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str], selector: Selector | None
+) -> list[str]:
     """What the devices in scope that run an image are, by their label or by their own words; nothing of those that say nothing."""
     rows = await conn.fetch(
         """
@@ -105,9 +108,10 @@ async def platforms(conn: Connection, repository: str, fleet: str | None, except
           join devices d on d.id = s.device_id
           left join current_states c on c.device_id = d.id
          where s.repository = $1 and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[]))
+           and selects($5, d.labels) is not false
            and coalesce(d.labels ->> $4, c.info ->> 'architecture') is not null
         """,
-        repository, fleet, list(except_fleets), LABEL,
+        repository, fleet, list(except_fleets), LABEL, document(selector),
     )  # fmt: skip
     return [row["said"] for row in rows]
 
@@ -127,16 +131,8 @@ async def by_id(conn: Connection, device: DeviceId) -> Device | None:
     return None if row is None else device_in(row)
 
 
-async def page(conn: Connection, after: DeviceId, limit: int, fleet: str | None) -> list[Device]:
-    """Devices in the order they registered."""
-    rows = await conn.fetch(
-        "select * from devices where id > $1 and ($3::text is null or fleet = $3) order by id limit $2", after, limit, fleet
-    )
-    return [device_in(row) for row in rows]
-
-
 def device_in(row: Row) -> Device:
-    """What a row says of its device."""
+    """What a device's row says of it."""
     return Device(
         id=DeviceId(row["id"]),
         uuid=str(row["uuid"]),

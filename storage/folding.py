@@ -5,6 +5,7 @@ from datetime import datetime
 
 from domain.ids import DeviceId
 from domain.rollouts import ROLLBACK_WINDOW, Rollout
+from domain.selectors import document
 from storage.connection import Connection
 
 # What `closing` names becomes part of the base target, without changing what any device sees.
@@ -27,7 +28,8 @@ _FOLD = """
 
 # Two statements, not one with an "or": by rollouts alone the members of completed ones, a million for a month, are not looked at.
 _IN_TIME = "(r.status <> 'completed' or r.finished_at <= $3)"
-_BEFORE = "m.repository = any ($4) and ($5::text is null or d.fleet = $5) and (d.fleet is null or d.fleet <> all ($6::text[]))"
+_BEFORE = """m.repository = any ($4) and ($5::text is null or d.fleet = $5) and (d.fleet is null or d.fleet <> all ($6::text[]))
+               and selects($7, d.labels) is not false"""
 
 
 async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | None = None) -> int:
@@ -38,7 +40,7 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
     `before` which this is done, is for; its devices that failed, or were passed over, where they share a label with others; and an
     image that a device shows although it has not proved itself on it, since the rollout was superseded or cancelled.
     """
-    fleets = (list(before.repositories), before.fleet, list(before.except_fleets)) if before else ()
+    scope = (list(before.repositories), before.fleet, list(before.except_fleets), document(before.selector)) if before else ()
     folded: int = await conn.fetchval(
         f"""
         with closing as materialized (
@@ -63,7 +65,7 @@ async def fold(conn: Connection, limit: int, now: datetime, before: Rollout | No
         ), {_FOLD}
         select count(*) from closing
         """,  # noqa: S608 – text of our own
-        limit, now, now - ROLLBACK_WINDOW, *fleets,
+        limit, now, now - ROLLBACK_WINDOW, *scope,
     )  # fmt: skip
     return folded
 

@@ -8,11 +8,14 @@ from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.members import Member, Offer
+from domain.selectors import Selector, document
 from domain.statuses import DeviceStatus
 from storage.connection import Connection, Row
 
 
-async def base_images(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[Image]:
+async def base_images(
+    conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str], selector: Selector | None
+) -> list[Image]:
     """Every image of a repository that some device in scope is based on, found by hopping through the index: few images, many devices.
 
     Beside them those that completed rollouts have brought: they become what devices are based on a month later, or with the next.
@@ -22,6 +25,7 @@ async def base_images(conn: Connection, repository: str, fleet: str | None, exce
         with recursive scope as not materialized (
             select s.image from services s join devices d on d.id = s.device_id
              where s.repository = $1 and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[]))
+               and selects($4, d.labels) is not false
         ), hop as (
             (select image from scope order by image limit 1)
             union all
@@ -29,13 +33,15 @@ async def base_images(conn: Connection, repository: str, fleet: str | None, exce
         )
         select image from hop where image is not null
         """,
-        repository, fleet, list(except_fleets),
+        repository, fleet, list(except_fleets), document(selector),
     )  # fmt: skip
     based_on = [Image.parse(row["image"]) for row in rows]
-    return list(dict.fromkeys([*based_on, *await _brought(conn, repository, fleet, except_fleets)]))
+    return list(dict.fromkeys([*based_on, *await _brought(conn, repository, fleet, except_fleets, selector)]))
 
 
-async def _brought(conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str]) -> list[Image]:
+async def _brought(
+    conn: Connection, repository: str, fleet: str | None, except_fleets: Sequence[str], selector: Selector | None
+) -> list[Image]:
     """Every image of a repository that some device in scope has from a completed rollout."""
     rows = await conn.fetch(
         """
@@ -46,9 +52,10 @@ async def _brought(conn: Connection, repository: str, fleet: str | None, except_
            and ($2::text is null or r.fleet = $2 or r.fleet is null and $2 <> all (r.except_fleets))
            and exists (select from members m join devices d on d.id = m.device_id
                         where m.rollout_id = r.id and m.live and m.repository = $1 and is_offered(m, r)
-                          and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[])))
+                          and ($2::text is null or d.fleet = $2) and (d.fleet is null or d.fleet <> all ($3::text[]))
+                          and selects($4, d.labels) is not false)
         """,
-        repository, fleet, list(except_fleets),
+        repository, fleet, list(except_fleets), document(selector),
     )  # fmt: skip
     images = [Image.parse(text) for row in rows for text in row["images"]]
     return [image for image in images if image.repository == repository]

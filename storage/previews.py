@@ -7,6 +7,7 @@ from datetime import timedelta
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.images import Image
 from domain.previews import Group, LeftOut, LeftOutDevice, Proposal
+from domain.selectors import document
 from storage.connection import Connection, Row
 from storage.devices import aside_in
 
@@ -28,11 +29,11 @@ async def groups(conn: Connection, proposal: Proposal, sample: int) -> list[Grou
     rows = await conn.fetch(
         """
         select c.why_not, case when c.why_not = 'other_rollout' then c.rollout_id end as rollout_id,
-               case when c.why_not is null then d.labels ->> $7 end as label, canary.stage, count(*) as devices,
-               case when c.why_not is not null then (array_agg(c.device_id order by c.device_id))[1:$10] end as first
-          from choice_together($1, $2, '{}', $3, $4, $5, $6) as c
+               case when c.why_not is null then d.labels ->> $8 end as label, canary.stage, count(*) as devices,
+               case when c.why_not is not null then (array_agg(c.device_id order by c.device_id))[1:$11] end as first
+          from choice_together($1, $2, '{}', $3, $4, $5, $6, $7) as c
           join devices d on d.id = c.device_id
-          left join unnest($8::uuid[], $9::integer[]) as canary (uuid, stage) on canary.uuid = d.uuid and c.why_not is null
+          left join unnest($9::uuid[], $10::integer[]) as canary (uuid, stage) on canary.uuid = d.uuid and c.why_not is null
          group by 1, 2, 3, 4
         """,
         *_choice(proposal), schedule.zone_label if schedule.windows else None,
@@ -46,7 +47,7 @@ def _choice(proposal: Proposal) -> tuple[object, ...]:
     scope = proposal.scope
     return (
         [image.repository for image in proposal.images], [str(image) for image in proposal.images], scope.fleet, list(scope.except_fleets),
-        [rollout.id for rollout in proposal.supersedes], proposal.at,
+        document(scope.selector), [rollout.id for rollout in proposal.supersedes], proposal.at,
     )  # fmt: skip
 
 
@@ -66,10 +67,10 @@ async def largest_lane(conn: Connection, proposal: Proposal, label: str) -> int:
     devices: int | None = await conn.fetchval(
         """
         select count(*) as devices
-          from choice_together($1, $2, '{}', $3, $4, $5, $6) as c
+          from choice_together($1, $2, '{}', $3, $4, $5, $6, $7) as c
           join devices d on d.id = c.device_id
-         where c.why_not is null and d.labels ? $7
-         group by d.labels ->> $7
+         where c.why_not is null and d.labels ? $8
+         group by d.labels ->> $8
          order by 1 desc limit 1
         """,
         *_choice(proposal), label,
@@ -96,7 +97,9 @@ async def described(
 
 def _described(row: Row, rollout: RolloutId | None) -> LeftOutDevice:
     aside = None if row["aside"] is None else aside_in(row)
-    return LeftOutDevice(DeviceId(row["id"]), str(row["uuid"]), row["name"], row["fleet"], tuple(row["images"]), aside, rollout)
+    return LeftOutDevice(
+        DeviceId(row["id"]), str(row["uuid"]), row["name"], row["fleet"], row["labels"], tuple(row["images"]), aside, rollout
+    )
 
 
 async def measured(conn: Connection, policy: PolicyId | None) -> Measured | None:

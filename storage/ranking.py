@@ -10,6 +10,7 @@ from domain.images import Image
 from domain.plans import Schedule
 from domain.previews import LeftOut
 from domain.rollouts import Rollout
+from domain.selectors import document
 from storage import changes
 from storage.connection import Connection
 from storage.folding import fold_chosen
@@ -32,11 +33,11 @@ class Enrolled:
 async def enrol(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: datetime, only: DeviceId | None = None) -> Enrolled:
     """Rank the devices that this rollout is for, after the members it has.
 
-    Left out: devices that already should run the image, run one that is `kept` from it, belong to another fleet, were set aside, or are in
-    another active rollout of the same image. What older rollouts gave the others becomes part of their base target, or, while
-    unproven, their `from_image`. Order: canaries; devices that were seen recently before silent ones; where only so many of a
-    label's value may be on their way, first so many of each, then the next, those before all that an older rollout may have left
-    not working; then by a hash salted with the rollout.
+    Left out: devices that already should run the image, run one that is `kept` from it, belong to another fleet, have other labels,
+    were set aside, or are in another active rollout of the same image. What older rollouts gave the others becomes part of their base
+    target, or, while unproven, their `from_image`. Order: canaries; devices that were seen recently before silent ones; where only so
+    many of a label's value may be on their way, first so many of each, then the next, those before all that an older rollout may have
+    left not working; then by a hash salted with the rollout.
     """
     plan = rollout.plan
     await _choose(conn, rollout, kept, now, only)
@@ -48,8 +49,8 @@ async def enrol(conn: Connection, rollout: Rollout, kept: Sequence[Image], now: 
         with candidates as (
             select d.id, chosen.from_image, canary.stage, d.labels ->> $6 as lane, chosen.zone,
                    coalesce(chosen.was_down, false) as was_down,
-                   -- Being seen is written down every half minute only, whatever the plan's patience.
-                   coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '1 minute'), false) as is_awake,
+                   -- Being seen is written down every two minutes only, whatever the plan's patience.
+                   coalesce(d.last_seen_at >= $4::timestamptz - greatest($5::interval, '5 minutes'), false) as is_awake,
                    hashint8extended(d.id, $1) as salted
               from chosen
               join devices d on d.id = chosen.device_id and chosen.part = 0
@@ -87,12 +88,12 @@ async def left_out(conn: Connection, rollout: Rollout, kept: Sequence[Image], no
     """How many of the devices that this rollout might have been for are left out, and why."""
     rows = await conn.fetch(
         """
-        select why_not, count(*) as devices from choice_together($1, $2, $3, $4, $5, '{}', $6)
+        select why_not, count(*) as devices from choice_together($1, $2, $3, $4, $5, $6, '{}', $7)
          where why_not not in ('own_policy', 'other_fleet')
          group by why_not
         """,
         list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in kept], rollout.fleet,
-        list(rollout.except_fleets), now, timeout=RANKING,
+        list(rollout.except_fleets), document(rollout.selector), now, timeout=RANKING,
     )  # fmt: skip
     return {LeftOut(row["why_not"]): row["devices"] for row in rows}
 
@@ -115,14 +116,14 @@ async def _choose_alone(conn: Connection, rollout: Rollout, kept: Sequence[Image
     await conn.execute(
         """
         insert into chosen (device_id, part, repository)
-        select c.device_id, 0, $1 from choice($1, $2, $3, $4, $5, '{}', $6) as c
+        select c.device_id, 0, $1 from choice($1, $2, $3, $4, $5, $6, '{}', $7) as c
          where c.why_not is null
-           and ($7::bigint is null or c.device_id = $7)
+           and ($8::bigint is null or c.device_id = $8)
            and ($4::text is null or c.device_fleet = $4) -- implied, but so a small fleet is found without looking at the others
-           and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $8) -- left it, and stays out
+           and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $9) -- left it, and stays out
         """,
-        rollout.image.repository, str(rollout.image), [str(image) for image in kept], rollout.fleet, list(rollout.except_fleets), now,
-        only, rollout.id, timeout=RANKING,
+        rollout.image.repository, str(rollout.image), [str(image) for image in kept], rollout.fleet, list(rollout.except_fleets),
+        document(rollout.selector), now, only, rollout.id, timeout=RANKING,
     )  # fmt: skip
 
 
@@ -131,10 +132,10 @@ async def _choose_together(conn: Connection, rollout: Rollout, kept: Sequence[Im
     await conn.execute(
         """
         with agreed as materialized (
-            select c.device_id from choice_together($1, $2, $3, $4, $5, '{}', $6) as c
+            select c.device_id from choice_together($1, $2, $3, $4, $5, $6, '{}', $7) as c
              where c.why_not is null
-               and ($7::bigint is null or c.device_id = $7)
-               and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $8)
+               and ($8::bigint is null or c.device_id = $8)
+               and not exists (select from members m where m.device_id = c.device_id and m.rollout_id = $9)
         )
         insert into chosen (device_id, part, repository, image)
         select agreed.device_id, brought.nr - 1, brought.repository, brought.image
@@ -144,7 +145,7 @@ async def _choose_together(conn: Connection, rollout: Rollout, kept: Sequence[Im
         select device_id, 0, $1[1], null from agreed
         """,
         list(rollout.repositories), [str(image) for image in rollout.images], [str(image) for image in kept], rollout.fleet,
-        list(rollout.except_fleets), now, only, rollout.id, timeout=RANKING,
+        list(rollout.except_fleets), document(rollout.selector), now, only, rollout.id, timeout=RANKING,
     )  # fmt: skip
 
 

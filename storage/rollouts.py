@@ -16,6 +16,7 @@ from domain.images import Image
 from domain.plans import Plan
 from domain.policies import Scope
 from domain.rollouts import ROLLBACK_WINDOW, Move, PastMove, Rollout
+from domain.selectors import Selector, document
 from domain.statuses import Status
 from domain.zones import Zone
 from storage.connection import Connection, Row
@@ -32,15 +33,15 @@ async def start(
     plan = scope.policy.settings.plan(by_hand=by_hand)
     row = await conn.fetchrow(
         """
-        insert into rollouts (policy_id, release_id, repository, image, also, repositories, fleet, except_fleets, by_hand,
+        insert into rollouts (policy_id, release_id, repository, image, also, repositories, fleet, except_fleets, selector, by_hand,
                               plan, soaks, deadline, step, health_check_enabled, are_devices_checked,
                               status, stages, stage, size, frontier, reached, revision, created_at, moved_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-                'enrolling', '{}', -1, 0, 0, 0, 0, $16, $16)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                'enrolling', '{}', -1, 0, 0, 0, 0, $17, $17)
         returning *
         """,
         scope.policy.id, release, image.repository, str(image), list(map(str, also)), [one.repository for one in (image, *also)],
-        scope.fleet, list(scope.except_fleets), by_hand,
+        scope.fleet, list(scope.except_fleets), document(scope.selector), by_hand,
         *_plan_columns(plan), now,
     )  # fmt: skip
     assert row is not None
@@ -314,5 +315,6 @@ def _rollout(row: Row) -> Rollout:
         plan=plans.from_document(row["plan"]),
         status=Status(row["status"]),
         zones=_zones().validate_python(row["zones"]),
+        selector=Selector.from_document(row["selector"]),
         **plain,
     )

@@ -66,6 +66,7 @@ CREATE TABLE public.rollouts (
     answered_at timestamp with time zone,
     are_devices_checked boolean DEFAULT false NOT NULL,
     approved_by text[] DEFAULT '{}'::text[] NOT NULL,
+    selector jsonb,
     CONSTRAINT rollouts_check CHECK (((frontier >= 0) AND (frontier <= reached))),
     CONSTRAINT rollouts_check1 CHECK (((reached >= 0) AND (reached <= size))),
     CONSTRAINT rollouts_status_check CHECK ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'paused'::text, 'rolling_back'::text, 'completed'::text, 'rolled_back'::text, 'cancelled'::text, 'superseded'::text])))
@@ -77,13 +78,14 @@ CREATE FUNCTION public.batch_of(m public.members, r public.rollouts) RETURNS int
     select width_bucket(m.rank, r.ends)
 $$;
 
-CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet text, except_fleets text[], superseded bigint[], at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
+CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet text, except_fleets text[], selector jsonb, superseded bigint[], at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select d.id, d.fleet,
            case
                when d.fleet = any (choice.except_fleets) then 'own_policy'
                when d.fleet is distinct from coalesce(choice.fleet, d.fleet) then 'other_fleet'
+               when not selects(choice.selector, d.labels) then 'other_labels'
                when bool_and(e.image = choice.image) then 'same_image'
                when bool_or(e.image = any (choice.newer)) then 'newer_version'
                when d.revoked_at is not null then 'revoked'
@@ -100,7 +102,7 @@ CREATE FUNCTION public.choice(repository text, image text, newer text[], fleet t
      group by d.id
 $$;
 
-CREATE FUNCTION public.choice_together(repositories text[], images text[], newer text[], fleet text, except_fleets text[], superseded bigint[], at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
+CREATE FUNCTION public.choice_together(repositories text[], images text[], newer text[], fleet text, except_fleets text[], selector jsonb, superseded bigint[], at timestamp with time zone) RETURNS TABLE(device_id bigint, device_fleet text, why_not text, rollout_id bigint)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select c.device_id, c.device_fleet,
@@ -108,7 +110,7 @@ CREATE FUNCTION public.choice_together(repositories text[], images text[], newer
            max(c.rollout_id)
       from unnest(choice_together.repositories, choice_together.images) as brought (repository, image),
            choice(brought.repository, brought.image, choice_together.newer, choice_together.fleet, choice_together.except_fleets,
-                  choice_together.superseded, choice_together.at) as c
+                  choice_together.selector, choice_together.superseded, choice_together.at) as c
      group by c.device_id, c.device_fleet
 $$;
 
@@ -162,8 +164,10 @@ CREATE TABLE public.devices (
     is_waiting boolean DEFAULT false NOT NULL,
     revoked_at timestamp with time zone,
     provisioning_key_id bigint,
+    is_offline boolean DEFAULT false NOT NULL,
     CONSTRAINT devices_aside_check CHECK ((aside = ANY (ARRAY['pinned'::text, 'held'::text, 'quarantined'::text])))
-);
+)
+WITH (fillfactor='80');
 
 CREATE FUNCTION public.is_aside(d public.devices, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -294,6 +298,12 @@ CREATE FUNCTION public.rises(m public.members, r public.rollouts) RETURNS intege
         when is_taken_back(m, r) then 2 * m.retries + 2
         else 2 * m.retries
     end
+$$;
+
+CREATE FUNCTION public.selects(selector jsonb, labels jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    select labels @@ (selector ->> 'path')::jsonpath
 $$;
 
 CREATE FUNCTION public.silent_until(m public.members, r public.rollouts) RETURNS timestamp with time zone
@@ -761,6 +771,10 @@ CREATE INDEX deliveries_by_age ON public.deliveries USING btree (received_at);
 CREATE INDEX deliveries_of_endpoint ON public.deliveries USING btree (endpoint_id, id);
 
 CREATE INDEX devices_by_fleet ON public.devices USING btree (fleet, id);
+
+CREATE INDEX devices_by_labels ON public.devices USING gin (labels jsonb_path_ops);
+
+CREATE INDEX devices_by_name ON public.devices USING btree (lower(name), id);
 
 CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
 

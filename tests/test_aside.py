@@ -16,6 +16,7 @@ from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import aside, devices, rollouts
 from resolvers.context import Context
+from resolvers.targets import set_target
 from storage import members
 from tests import talking
 from tests.api import everything
@@ -201,7 +202,7 @@ async def test_a_pinned_device_does_what_an_operator_tells_it_and_joins_no_rollo
     await _pin(operator, pinned)
 
     apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": "nginx:1.0.0"}]}}
-    await devices.set_target(operator, await _uuid(operator, pinned), apps)
+    await set_target(operator, await _uuid(operator, pinned), apps)
 
     assert await _shown(operator, pinned) == ("nginx:1.0.0", 2)
     assert pinned not in await _members(operator, rollout.id)

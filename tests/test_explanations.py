@@ -15,6 +15,7 @@ from monitor.reconciler import reconcile
 from resolvers import aside, devices, policies, rollouts
 from resolvers.context import Context
 from resolvers.explanations import of_device
+from resolvers.targets import set_target
 from tests import talking
 from tests.api import everything
 from tests.clock import MovableClock
@@ -164,7 +165,7 @@ async def test_what_a_rollout_left_behind_is_told_as_its_own_with_where_it_came_
         f"web of app 1001 is told to run nginx:2.0.0, its own image: it has it from rollout 1, which offered it at {shown(done.since)}"
     )
     target = await devices.target(operator, first)
-    await devices.set_target(operator, await _uuid(operator, first), target.apps)
+    await set_target(operator, await _uuid(operator, first), target.apps)
     again = await _why(operator, first)
     assert again.sentences[0].endswith(f"at {shown(again.since)}; it had it before from rollout 1, which offered it at {shown(done.since)}")
 
@@ -227,14 +228,14 @@ async def test_a_device_whose_window_is_closed_says_when_it_opens(operator: Cont
 async def test_every_service_has_its_own_story_and_a_device_without_any_has_none(operator: Context) -> None:
     [device] = await crowd(operator.db, 1, "redis:7")
     apps = {"1": {"services": [{"serviceName": name, "imageName": image} for name, image in (("web", "nginx:1.0.0"), ("bus", "nats:2"))]}}
-    await devices.set_target(operator, await _uuid(operator, device), apps)
+    await set_target(operator, await _uuid(operator, device), apps)
     rollout = await a_rollout(operator, 1, update_strategy="auto")
     await everybody_says(operator.db, rollout.id, Outcome.RUNNING)
 
     told = (await of_device(operator, device)).services
 
     assert [(one.service, str(one.image), one.rollout_id) for one in told] == [("bus", "nats:2", None), ("web", "nginx:2.0.0", rollout.id)]
-    await devices.set_target(operator, await _uuid(operator, device), {})
+    await set_target(operator, await _uuid(operator, device), {})
     assert (await of_device(operator, device)).services == ()
 
 

@@ -41,6 +41,7 @@ ROOTS = {
         "previewRollout": '{ previewRollout(policyId: "1", image: "nginx:1.28") { totalDevices } }',
         "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
         "devices": "{ devices { nodes { uuid } } }",
+        "fleets": "{ fleets { name } }",
         "testPolicy": '{ testPolicy(policyId: "1", image: "nginx:1.28") { wouldStart } }',
         "provisioningKeys": "{ provisioningKeys { nodes { id } } }",
         "provisioningKey": '{ provisioningKey(id: "1") { id } }',
@@ -68,6 +69,14 @@ ROOTS = {
         "rollBackBatch": 'mutation { rollBackBatch(id: "1", batch: 1) { id } }',
         "rollBackDevice": f'mutation {{ rollBackDevice(id: "1", uuid: "{nth(1)}") {{ id }} }}',
         "setDeviceTarget": f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{}}) {{ version }} }}',
+        "patchDeviceTarget": f'''mutation {{ patchDeviceTarget(uuid: "{nth(1)}", app: "1001", service: "web",
+                                 patch: {{image: "nginx:1.20"}}) {{ version }} }}''',
+        "patchDeviceTargets": """mutation { patchDeviceTargets(devices: {all: true}, app: "1001", service: "web",
+                                 patch: {image: "nginx:1.20"}) { hasNextPage } }""",
+        "labelDevices": 'mutation { labelDevices(devices: {all: true}, set: {site: "north"}) { hasNextPage } }',
+        "pinDevices": "mutation { pinDevices(devices: {all: true}) { hasNextPage } }",
+        "holdDevices": 'mutation { holdDevices(devices: {all: true}, until: "2030-01-31T06:00:00Z") { hasNextPage } }',
+        "releaseDevices": "mutation { releaseDevices(devices: {all: true}) { hasNextPage } }",
         "setDeviceLabels": f'mutation {{ setDeviceLabels(uuid: "{nth(1)}", labels: {{ site: "north" }}) {{ uuid }} }}',
         "pinDevice": f'mutation {{ pinDevice(uuid: "{nth(1)}", reason: "a fair") {{ uuid }} }}',
         "holdDevice": f'mutation {{ holdDevice(uuid: "{nth(1)}", until: "2030-01-31T06:00:00Z") {{ uuid }} }}',
@@ -256,8 +265,8 @@ async def test_no_string_with_a_null_character_gets_as_far_as_the_database(serve
 
     for call in (
         'mutation { pauseRollout(id: "1", reason: "a\\u0000b") { id } }',
-        '{ devices(fleet: "\\u0000") { nodes { uuid } } }',
-        '{ devices(fleet: """\0""") { nodes { uuid } } }',
+        '{ devices(filter: {fleet: "\\u0000"}) { nodes { uuid } } }',
+        '{ devices(filter: {fleet: """\0"""}) { nodes { uuid } } }',
         '{ device(uuid: "\\u0000") { uuid } }',
         'mutation { createRollout(policyId: "1", image: "nginx:\\u{0}") { id } }',
         'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO, fleet: "\\u0000" }) { id } }',
@@ -497,7 +506,7 @@ async def test_devices_are_shown_one_by_one_and_by_fleet(api: Api) -> None:
     await b.obey()
     fields = """uuid name type fleet createdAt lastSeenAt targetState { apps config version } currentState { apps version info reportedAt }
                 rollouts { nodes { rolloutId } }"""
-    listed = f"query ($fleet: String) {{ devices(fleet: $fleet) {{ nodes {{ {fields} }} }} }}"
+    listed = f"query ($fleet: String) {{ devices(filter: {{fleet: $fleet}}) {{ nodes {{ {fields} }} }} }}"
 
     one = (await api.graphql(f"query ($uuid: ID!) {{ device(uuid: $uuid) {{ {fields} }} }}", uuid=a.uuid.upper()))["device"]
     nodes = (await api.graphql(listed))["devices"]["nodes"]
@@ -590,7 +599,7 @@ async def test_an_image_is_written_wherever_agents_look_however_it_was_given(api
     assert listed["apps"] == {
         "7": {"appId": 7, "services": [{"serviceId": 7, "imageName": "redis:latest", "config": {"image": "redis:latest"}}]}
     }
-    config = {"intervals": {"reportIntervalMs": 1}}
+    config = {"intervals": {"reportIntervalMs": 1000}}
     set_ = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={}, config=config)
     kept = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={})
     assert set_["setDeviceTarget"]["config"] == kept["setDeviceTarget"]["config"] == config

@@ -30,6 +30,7 @@ from resolvers import aside, devices, events, images, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
+from resolvers.targets import set_target
 from storage.connection import Connection
 from storage.database import Database
 from tests import talking
@@ -191,12 +192,12 @@ class Operator(Somebody):
         device = self.dice.choice(self.world.agents).device
         target = await devices.target(self.door, device.id)
         expected = self.dice.choice([None, target.version])
-        await devices.set_target(self.door, device.uuid, target.apps, expected_version=expected)
+        await set_target(self.door, device.uuid, target.apps, expected_version=expected)
 
     async def write_anew(self) -> None:
         """Give a device its first target again, or fewer services, or the latest image for one of them."""
         apps = self.dice.choice([FIRST, _apps(web="nginx:1.0.0"), _apps(web=self.world.image("nginx"), cache="redis:1.0.0")])
-        await devices.set_target(self.door, self.dice.choice(self.world.agents).device.uuid, apps)
+        await set_target(self.door, self.dice.choice(self.world.agents).device.uuid, apps)
 
     async def ask(self) -> None:
         """Ask something of one of the last rollouts."""
@@ -312,7 +313,7 @@ async def _agents(doors: list[Context], seed: int) -> list[Agent]:
         for number in await crowd(doors[0].db, 4, fleet=fleet):
             device = await devices.by_id(doors[0], number)
             assert device is not None
-            await devices.set_target(doors[0], device.uuid, FIRST)
+            await set_target(doors[0], device.uuid, FIRST)
             agents.append(Agent(doors, f"{seed} agent {number}", device))
     return agents
 

@@ -13,6 +13,7 @@ from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import devices, images, policies, rollouts
 from resolvers.context import Context
+from resolvers.targets import set_target
 from tests import talking
 from tests.clock import MovableClock
 from tests.factories import a_policy, read
@@ -32,7 +33,7 @@ async def _device(operator: Context, runs: dict[str, str]) -> DeviceId:
     [device] = await crowd(operator.db, 1, "redis:7")
     found = await devices.by_id(operator, device)
     assert found is not None
-    await devices.set_target(operator, found.uuid, _apps(runs))
+    await set_target(operator, found.uuid, _apps(runs))
     return device
 
 
@@ -156,7 +157,7 @@ async def test_an_operator_who_changes_one_of_them_takes_the_device_out_with_all
     rollout = await _begun(operator)
     found = await devices.by_id(operator, device)
     assert found is not None
-    await devices.set_target(operator, found.uuid, _apps({"api": NEW["api"], "web": "acme/web:9.9.9"}))
+    await set_target(operator, found.uuid, _apps({"api": NEW["api"], "web": "acme/web:9.9.9"}))
     await rollouts.request(operator, rollout, Request.ROLL_BACK)
 
     assert await _told(operator, device) == {"api": NEW["api"], "web": "acme/web:9.9.9"}

@@ -13,7 +13,8 @@ from domain.ids import DeviceId, RolloutId
 from domain.requests import Request
 from domain.statuses import DeviceStatus, Status
 from monitor.reconciler import reconcile
-from resolvers import devices, explanations, rollouts
+from resolvers import explanations, rollouts
+from resolvers.targets import set_target
 from tests.factories import a_policy, everybody_says, push
 from tests.field import Field
 
@@ -91,7 +92,7 @@ async def test_devices_that_join_late_pass_through_the_same_pacer(field: Field) 
     late = await field.devices(3, "redis:7")
     for device in late:
         apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": "nginx:1.0.0"}]}}
-        await devices.set_target(field.operator, await field.uuid(device), apps)
+        await set_target(field.operator, await field.uuid(device), apps)
     for minute in range(1, 6):
         await field.later(seconds=60.2)
         assert (await field.read(rollout)).frontier == 1 + minute

@@ -15,6 +15,7 @@ from monitor.reconciler import reconcile
 from resolvers import aside, devices, images, policies, rollouts
 from resolvers.context import Context
 from resolvers.previews import preview
+from resolvers.targets import set_target
 from storage import members
 from tests.api import everything
 from tests.clock import MovableClock
@@ -91,7 +92,7 @@ async def test_images_that_move_together_are_previewed_together(operator: Contex
     known = [await _uuid(operator, device) for device in await crowd(operator.db, len(runs), "redis:7")]
     for uuid, services in zip(known, runs, strict=True):
         told = [{"serviceName": name, "imageName": image} for name, image in services.items()]
-        await devices.set_target(operator, uuid, {"1001": {"appId": 1001, "services": told}})
+        await set_target(operator, uuid, {"1001": {"appId": 1001, "services": told}})
     await aside.pin(operator, known[4], None)
     policy = await a_policy(operator, image_pattern="acme/*", update_strategy="auto")
     before = await images.create_rollout(operator, policy.id, "acme/web:1.5")

@@ -37,10 +37,11 @@ from domain.statuses import Status
 from domain.waits import On, Wait
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import aside, devices, images, policies
+from resolvers import aside, images, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
+from resolvers.targets import set_target
 from storage import identity, provisioning
 from storage.identity import Proofs
 from tests import talking
@@ -375,7 +376,7 @@ class Histories(RuleBasedStateMachine):
         self.tell(f"{agent} is told to run {', '.join(wanted)}")
         self.by_operator |= {(agent.id, image.repository, image.release) for image in map(Image.parse, wanted)}
         self.pinned.pop(agent.id, None)
-        self.may(devices.set_target(self.ops, agent.uuid, apps(wanted)))
+        self.may(set_target(self.ops, agent.uuid, apps(wanted)))
 
     @precondition(now_and_then)
     @rule(device=DEVICE, how=st.sampled_from(("pinned", "held", "released")), hours=st.sampled_from((1, 24)))

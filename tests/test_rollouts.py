@@ -15,6 +15,7 @@ from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import aside, devices, events, images, policies, previews, rollouts
 from resolvers.context import Context
+from resolvers.targets import set_target
 from storage import members, targets
 from storage.database import Database
 from tests.clock import MovableClock
@@ -341,7 +342,7 @@ async def _told_by_hand(operator: Context, image: str) -> DeviceId:
     found = await devices.by_id(operator, device)
     assert found is not None
     apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}}
-    await devices.set_target(operator, found.uuid, apps)
+    await set_target(operator, found.uuid, apps)
     return device
 
 
@@ -481,7 +482,7 @@ async def test_giving_a_device_another_image_after_the_end_does_not_rewrite_the_
         await finished(operator.db, rollout.id)
     [member] = await rollouts.devices(operator, rollout.id, -1, 10)
     apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": "nginx:9"}]}}
-    await devices.set_target(operator, member.device_uuid, apps)
+    await set_target(operator, member.device_uuid, apps)
 
     assert await _statuses(operator, rollout.id) == [DeviceStatus.UPDATED]
     assert await _shown(operator.db, member.device_id) == "nginx:9"
@@ -491,7 +492,7 @@ async def _told(operator: Context, device: DeviceId, image: str) -> None:
     """An operator tells a device what to run."""
     found = await devices.by_id(operator, device)
     assert found is not None
-    await devices.set_target(operator, found.uuid, {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}})
+    await set_target(operator, found.uuid, {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}})
 
 
 async def test_a_healthy_device_that_is_caught_restarting_has_the_deadline_before_it_counts_as_failed(

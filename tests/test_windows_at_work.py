@@ -12,6 +12,7 @@ from domain.waits import On, Wait
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import devices, policies, rollouts
+from resolvers.targets import set_target
 from server.process import Running
 from storage import rollouts as stored
 from tests.api import Api, eventually, image_of
@@ -51,7 +52,7 @@ async def _seen_by_people(field: Field, some: list[DeviceId]) -> list[tuple[str,
 async def _told_by_hand(field: Field, image: str, **labels: Any) -> DeviceId:
     [device] = await field.devices(1, "redis:7", **labels)
     apps = {"1001": {"appId": 1001, "services": [{"serviceName": "web", "imageName": image}]}}
-    await devices.set_target(field.operator, await field.uuid(device), apps)
+    await set_target(field.operator, await field.uuid(device), apps)
     return device
 
 

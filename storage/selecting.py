@@ -1,0 +1,148 @@
+"""Every statement that finds devices by what they have in common, and those that change what was found in one go."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.devices import OFFLINE_AFTER, Device
+from domain.fleet import DeviceFilter, DeviceOrder, DeviceStanding, Fleet, OrderBy, Place, Told
+from domain.ids import DeviceId
+from domain.images import Image
+from domain.selectors import document
+from storage.connection import Connection
+from storage.devices import device_in
+
+_KEYS = {OrderBy.NAME: "lower(d.name)", OrderBy.LAST_SEEN: "coalesce(d.last_seen_at, '-infinity')"}
+_PLACES = {OrderBy.NAME: "lower({}::text)", OrderBy.LAST_SEEN: "coalesce({}::timestamptz, '-infinity')"}
+_STANDINGS = {
+    DeviceStanding.ACCEPTED: "d.revoked_at is null and not d.is_waiting",
+    DeviceStanding.WAITING: "d.revoked_at is null and d.is_waiting",
+    DeviceStanding.REVOKED: "d.revoked_at is not null",
+}
+
+
+class _Conditions:
+    """What is asked of devices `d`: only what is given, so that an index for it can be used."""
+
+    def __init__(self) -> None:
+        self.given: list[object] = []
+        self._said = ["true"]
+
+    def add(self, condition: str, *given: object) -> None:
+        """Ask this as well; each {} stands for one of what is given."""
+        self._said.append(condition.format(*(f"${len(self.given) + number}" for number in range(1, len(given) + 1))))
+        self.given += given
+
+    def __str__(self) -> str:
+        return "\n   and ".join(self._said)
+
+
+async def page(conn: Connection, wanted: DeviceFilter, order: DeviceOrder, after: Place | None, limit: int, now: datetime) -> list[Device]:
+    """Devices that have something in common, in some order, from a place on."""
+    conditions = _conditions(wanted, now)
+    if after is not None:
+        _follows(conditions, order, after)
+    direction = "desc" if order.is_descending else "asc"
+    by = ", ".join(f"{key} {direction}" for key in (_KEYS.get(order.by), "d.id") if key)
+    rows = await conn.fetch(
+        f"select d.* from devices d where {conditions} order by {by} limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
+    return [device_in(row) for row in rows]
+
+
+def _follows(conditions: _Conditions, order: DeviceOrder, place: Place) -> None:
+    sign = "<" if order.is_descending else ">"
+    if order.by is OrderBy.REGISTERED:
+        conditions.add(f"d.id {sign} {{}}", place.device)
+    else:
+        conditions.add(f"({_KEYS[order.by]}, d.id) {sign} ({_PLACES[order.by]}, {{}}::bigint)", place.key, place.device)
+
+
+async def count(conn: Connection, wanted: DeviceFilter, now: datetime) -> int:
+    """How many devices have something in common."""
+    conditions = _conditions(wanted, now)
+    found: int = await conn.fetchval(f"select count(*) from devices d where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+def _conditions(wanted: DeviceFilter, now: datetime) -> _Conditions:
+    conditions = _Conditions()
+    if wanted.fleet is not None:
+        conditions.add("d.fleet = {}", wanted.fleet)
+    if wanted.selector is not None:
+        conditions.add("selects({}::jsonb, d.labels)", document(wanted.selector))
+    if wanted.online is not None:
+        conditions.add(f"coalesce(d.last_seen_at >= {{}}, false) = {wanted.online}", now - OFFLINE_AFTER)
+    if wanted.standing is not None:
+        conditions.add(_STANDINGS[wanted.standing])
+    if wanted.search is not None:
+        conditions.add(
+            "(position(lower({}::text) in lower(d.name)) > 0 or starts_with(d.uuid::text, lower({}::text)))", *[wanted.search] * 2
+        )
+    if wanted.set_aside is not None:
+        conditions.add("d.aside = {} and is_aside(d, {})", wanted.set_aside, now)
+    if wanted.told is not None:
+        _is_told(conditions, wanted.told)
+    return conditions
+
+
+def _is_told(conditions: _Conditions, told: Told) -> None:
+    tagged = None if told.tag is None else str(Image(told.repository, told.tag, None))
+    conditions.add(
+        """d.id in (select e.device_id from effective_services e
+                 where e.repository = {}
+                   and coalesce(split_part(e.image, '@', 1) = {}::text, true)
+                   and coalesce(split_part(e.image, '@', 2) = {}::text, true))""",
+        told.repository, tagged, told.digest,
+    )  # fmt: skip
+
+
+async def by_uuids(conn: Connection, uuids: Sequence[str]) -> list[Device]:
+    """Those of these devices that there are."""
+    return [device_in(row) for row in await conn.fetch("select * from devices where uuid = any ($1::uuid[]) order by id", uuids)]
+
+
+async def fleets(conn: Connection, now: datetime) -> list[Fleet]:
+    """Every fleet, and how many devices it has; those without one last."""
+    rows = await conn.fetch(
+        """
+        select fleet, count(*) as devices, count(*) filter (where last_seen_at >= $1) as online
+          from devices group by fleet order by fleet nulls last
+        """,
+        now - OFFLINE_AFTER,
+    )  # fmt: skip
+    return [Fleet(row["fleet"], row["devices"], row["online"]) for row in rows]
+
+
+async def relabel(
+    conn: Connection, devices: Sequence[DeviceId], labels: dict[str, str], without: Sequence[str], most: int
+) -> set[DeviceId]:
+    """Write labels on devices beside those they have, and take some away; those that would have too many stay as they are.
+
+    Returns the others.
+    """
+    rows = await conn.fetch(
+        """
+        with chosen as (
+            select id, labels - $3::text[] || $2::jsonb as labels from devices where id = any ($1) order by id for no key update
+        )
+        update devices set labels = chosen.labels
+          from chosen
+         where devices.id = chosen.id and (select count(*) from jsonb_object_keys(chosen.labels)) <= $4
+        returning devices.id
+        """,
+        devices, labels, without, most,
+    )  # fmt: skip
+    return {DeviceId(row["id"]) for row in rows}
+
+
+async def release(conn: Connection, devices: Sequence[DeviceId]) -> None:
+    """Let devices join rollouts again."""
+    await conn.execute(
+        """
+        with chosen as (select id from devices where id = any ($1) and aside is not null order by id for no key update)
+        update devices set aside = null, aside_until = null, aside_at = null, aside_by = null, aside_reason = null
+          from chosen where devices.id = chosen.id
+        """,
+        devices,
+    )
