@@ -98,6 +98,11 @@ class Device:
             (app, service["serviceName"]): service["imageName"] for app, body in self._apps.items() for service in body.get("services", [])
         }
 
+    @property
+    def has_said_all(self) -> bool:
+        """Whether the server has heard of the last change here."""
+        return self.said_version == self.version and not self._changed.is_set()
+
     async def register(self, provisioning_key: str) -> None:
         """Ask to be let in; whoever is refused says why."""
         said = {"uuid": self.identity.uuid, "deviceName": self.identity.name, "deviceType": "pi4", "deviceApiKey": self.identity.key}

@@ -176,11 +176,11 @@ class _Simulation:
         deadline = time.monotonic() + 10 * self.asked.poll_every
         while (ready := self._ready()) < len(self.fleet.awake) and time.monotonic() < deadline:  # noqa: ASYNC110 – the devices tell nobody
             await asyncio.sleep(0.1)
-        self.say(f"{ready} of the {len(self.fleet.awake)} that are switched on run {image(FIRST)}")
+        self.say(f"{ready} of the {len(self.fleet.awake)} that are switched on run {image(FIRST)}, and have said so")
         return ready == len(self.fleet.awake)
 
     def _ready(self) -> int:
-        return sum(runs(device) == OLD for device in self.fleet.awake)
+        return sum(runs(device) == OLD and device.has_said_all for device in self.fleet.awake)
 
     async def _act(self, tag: str, should_end: Status, rule: Rule) -> Act:
         """Push an image, follow its rollout, and compare."""
