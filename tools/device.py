@@ -195,9 +195,11 @@ class Device:
 
     async def _keep_reporting(self) -> None:
         """Every change at once, and metrics now and then; of what could not be said only the newest is said later."""
+        # Metrics come with the truth: who replays sends none, or they would put right what a server believed of old reports.
+        patience = None if Mode.REPLAYS in self.identity.modes else METRICS_EVERY * self._timing.pace
         while True:
             try:
-                async with asyncio.timeout(METRICS_EVERY * self._timing.pace):
+                async with asyncio.timeout(patience):
                     await self._changed.wait()
                 metrics = {}
             except TimeoutError:
