@@ -2,10 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from domain.statuses import DeviceStatus, Status
 from resolvers import tokens
@@ -20,7 +22,7 @@ from tools.device import Device, Identity, intervals
 from tools.docker import Container, Docker, Timing
 from tools.fleet import Fleet, FleetSettings, runs_well
 from tools.modes import Fate, Mode
-from tools.props import APP, FIRST, GOOD, SERVICE, apps, image
+from tools.props import APP, FIRST, GOOD, SERVICE, image
 from tools.simulation import Asked, simulate
 from tools.stage import Stage
 
@@ -41,20 +43,28 @@ async def test_everybody_agrees_in_a_fleet_where_everything_goes_wrong(db: Datab
     assert sum(row.devices for row in good.rows) == 120
 
 
-async def test_a_device_notices_that_its_version_falls(server: Running) -> None:
-    async with Api.connect(server.url, await tokens.create(server.db, "ops")) as api, Fleet.connect(server.url, _settings(1)) as fleet:
-        await fleet.register(await api.create_provisioning_key("plant-a"))
-        [device] = fleet.devices
-        await api.set_target(device.identity.uuid, apps())
-        async with asyncio.TaskGroup() as group:
-            living = group.create_task(fleet.run())
-            await eventually(_version(device), 1)
-            async with server.db.transaction() as conn:
-                await conn.execute("update targets set version = 0")
-            await eventually(_version(device), 0)
-            living.cancel()
+@pytest.mark.parametrize(
+    ("first", "then", "why"),
+    [
+        ((2, "nginx:1"), (1, "nginx:1"), "it was told version 1 after 2"),
+        ((2, "nginx:1"), (2, "nginx:2"), "it was told two things under version 2"),
+    ],
+)
+async def test_a_device_notices_what_it_must_not_be_told(first: tuple[int, str], then: tuple[int, str], why: str) -> None:
+    async with _saying(first, then) as url, Fleet.connect(url, _settings(1)) as fleet, asyncio.TaskGroup() as group:
+        living = group.create_task(fleet.run())
+        await eventually(_contradictions(fleet.devices[0]), [why])
+        living.cancel()
 
-    assert device.contradictions == ["it was told version 0 after 1"]
+
+@pytest.mark.parametrize(("first", "then"), [((2, "nginx:1"), (2, "nginx:1")), ((2, "nginx:1"), (3, "nginx:2"))])
+async def test_a_device_has_nothing_against_what_it_may_be_told(first: tuple[int, str], then: tuple[int, str]) -> None:
+    async with _saying(first, then) as url, Fleet.connect(url, _settings(1)) as fleet, asyncio.TaskGroup() as group:
+        living = group.create_task(fleet.run())
+        await eventually(_runs(fleet.devices[0]), then[1])
+        living.cancel()
+
+    assert fleet.devices[0].contradictions == []
 
 
 async def test_a_server_that_believes_a_device_that_lies_is_found_out() -> None:
@@ -122,11 +132,43 @@ def _known(runs: str) -> Known:
     return Known.model_validate({"uuid": "u", "targetState": state, "currentState": state})
 
 
-def _version(device: Device) -> Callable[[], Awaitable[int]]:
-    async def version() -> int:
-        return device.version
+@asynccontextmanager
+async def _saying(*targets: tuple[int, str]) -> AsyncIterator[str]:
+    """A server that tells devices one of these versions and images after the other, and then the last."""
+    left = list(targets)
 
-    return version
+    async def poll(request: web.Request) -> web.Response:
+        version, runs = left.pop(0) if len(left) > 1 else left[0]
+        state = {"apps": {APP: {"services": [{"serviceName": SERVICE, "imageName": runs}]}}, "config": {}, "version": version}
+        return web.json_response({request.match_info["uuid"]: state}, headers={"ETag": f'"{version}"'})
+
+    async def report(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.add_routes([web.get("/api/v1/device/{uuid}/state", poll), web.patch("/api/v1/device/state", report)])
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def _contradictions(device: Device) -> Callable[[], Awaitable[list[str]]]:
+    async def contradictions() -> list[str]:
+        return device.contradictions[:1]
+
+    return contradictions
+
+
+def _runs(device: Device) -> Callable[[], Awaitable[str | None]]:
+    async def runs() -> str | None:
+        container = device.containers.get(KEY)
+        return None if container is None else container.image
+
+    return runs
 
 
 def _nothing(_: str) -> None:
