@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.agreement import Row
+from tools.ending import Ending
 from tools.modes import Mode
 from tools.simulation import Act, Asked, Told, a_server, simulate
 from tools.stage import Stage
@@ -21,12 +22,16 @@ DEVICES_PER_SECOND, FASTEST_POLL = 200, 1.0
 
 
 def main() -> int:
-    """Simulate and return the exit code: 1 if a rollout does not end as it should, or anybody disagrees."""
+    """Simulate and return the exit code: 1 if a rollout does not end as it should, if anybody disagrees, or if it was interrupted."""
     given = _parser().parse_args()
     poll = given.poll_seconds or max(FASTEST_POLL, given.devices / DEVICES_PER_SECOND)
     shares = {**dict.fromkeys(Mode, given.share), **dict(given.mode)}
     asked = Asked(given.devices, shares, given.seed, poll, given.batches, given.obedient, given.connections)
-    told = uvloop.run(_play(asked, Stage(given.url, given.token, given.secret) if given.url else None))
+    ending = Ending()
+    ending.listen()
+    told = uvloop.run(ending.or_until(_play(asked, Stage(given.url, given.token, given.secret) if given.url else None)))
+    if told is None:
+        return 1
     _show(told)
     if given.json is not None:
         given.json.write_bytes(
