@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test live fuzz check mutate format snapshots bench lock
+.PHONY: help run simulate test live fuzz check mutate format snapshots bench lock
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet; ARGS="--devices 1000 --once" for more
 	@$(BIN)/python -m tools.demo $(ARGS)
+
+simulate: $(READY) ## Ten thousand devices, many in trouble, for half an hour; ARGS="--devices 120 --poll-seconds 1" for less
+	@$(BIN)/python -m tools.simulate $(ARGS)
 
 test: $(READY) ## Run the tests, some minutes; ARGS="-k seed" for some of them
 	@$(BIN)/python -m pytest $(ARGS)

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import getitem
 from typing import Annotated, Any, Self
 
 from gql import Client, GraphQLRequest
@@ -56,6 +58,28 @@ class Decision(_Seen):
     rollout_id: str | None
     started: bool
     decision: str
+
+
+class Told(_Seen):
+    """What a device should run."""
+
+    apps: dict[str, Any]
+    version: int
+
+
+class Said(_Seen):
+    """What a device last reported."""
+
+    apps: dict[str, Any]
+    version: int | None
+
+
+class Known(_Seen):
+    """All that the server knows of one device."""
+
+    uuid: str
+    target_state: Told
+    current_state: Said | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +146,31 @@ class Api:
         """The rollouts created after this one, oldest first."""
         said = await self.ask("{ rollouts(first: 20) { nodes { id } } }")
         return [node["id"] for node in reversed(said["rollouts"]["nodes"]) if int(node["id"]) > last]
+
+    async def devices(self) -> list[Known]:
+        """Every device, in the order they registered."""
+        query = """
+            query ($after: String) { devices(first: 100, after: $after) {
+              nodes { uuid targetState { apps version } currentState { apps version } } pageInfo { hasNextPage endCursor }
+            } }"""
+        return [Known.model_validate(node) async for node in self._all(query, "devices")]
+
+    async def statuses(self, rollout: str) -> dict[str, DeviceStatus]:
+        """Where each device of a rollout is, by uuid."""
+        query = """
+            query ($after: String, $rollout: ID!) { rollout(id: $rollout) { devices(first: 100, after: $after) {
+              nodes { deviceUuid status } pageInfo { hasNextPage endCursor }
+            } } }"""
+        return {node["deviceUuid"]: DeviceStatus[node["status"]] async for node in self._all(query, "rollout", "devices", rollout=rollout)}
+
+    async def _all(self, query: str, *path: str, **variables: Any) -> AsyncIterator[dict[str, Any]]:
+        """What a list holds, page by page; `path` says where it is in the answer."""
+        after, is_more = None, True
+        while is_more:
+            page = reduce(getitem, path, await self.ask(query, after=after, **variables))
+            for node in page["nodes"]:
+                yield node
+            after, is_more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
 
     async def create_provisioning_key(self, fleet: str) -> str:
         """A key that lets devices register in a fleet."""

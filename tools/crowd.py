@@ -1,8 +1,15 @@
 """Many devices at once, written straight into the database: for measuring what follows, not how they came."""
 
+import hashlib
+
 from domain.ids import DeviceId
 from domain.images import Image
 from storage.database import Database
+
+
+def key_of(uuid: str) -> str:
+    """The key of a device of the crowd: of 64 hex digits, as agents make them, but anybody who knows the uuid can tell it."""
+    return hashlib.sha256(uuid.encode()).hexdigest()
 
 
 async def crowd(db: Database, count: int, image: str = "nginx:1.0.0", *, fleet: str | None = None, awake: bool = True) -> list[DeviceId]:
@@ -14,8 +21,10 @@ async def crowd(db: Database, count: int, image: str = "nginx:1.0.0", *, fleet: 
             """
             with new as (
                 insert into devices (uuid, name, type, fleet, key_hash, created_at, last_seen_at)
-                select gen_random_uuid(), 'device ' || n, 'pi4', $2, '', $5, case when $6 then $5::timestamptz end
-                  from generate_series(1, $1) as n
+                select uuid, 'device ' || n, 'pi4', $2,
+                       sha256(convert_to(encode(sha256(convert_to(uuid::text, 'UTF8')), 'hex'), 'UTF8')), -- of `key_of` the uuid
+                       $5, case when $6 then $5::timestamptz end
+                  from (select n, gen_random_uuid() as uuid from generate_series(1, $1) as n) as made
                 returning id
             ), target as (
                 insert into targets (device_id, apps, config, version, updated_at)

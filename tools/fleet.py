@@ -2,17 +2,23 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Self
 
 import aiohttp
 
-from tools.device import Behaviour, Container, Device, Fate, Identity, Timing
+from tools.device import Behaviour, Device, Identity
+from tools.docker import Container, Timing
+from tools.modes import Fate, Mode, dealt
 
 REGISTER_AT_ONCE = 20
+# uvicorn ends a connection that is idle for 5 s; who ends it first does not write into one that is just being closed.
+KEEP_ALIVE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +28,15 @@ class FleetSettings:
     size: int
     poll_every: float = 60.0
     pull_seconds: tuple[float, float] = (5.0, 60.0)
-    silent_share: float = 0.0
-    """The share of devices that register and never poll."""
+    soak: float = 60.0
+    deadline: float = 1800.0
+    """The policy's, as is the soak time: what some devices do wrong is measured by them."""
+    shares: Mapping[Mode, float] = field(default_factory=dict)
+    """Which share of the devices has which mode."""
+    obedient_share: float = 0.0
+    """The share of agents of 2026, which poll as often as the server says."""
+    connections: int = 0
+    """How many the devices share; 0: as many as they need."""
     seed: int = 0
 
 
@@ -33,11 +46,11 @@ class BadImages:
 
     shares: Mapping[str, float]
 
-    def __call__(self, image: str, dice: random.Random) -> Fate:
+    def __call__(self, who: Identity, image: str, dice: random.Random) -> Fate:
         return Fate.EXITS if dice.random() < self.shares.get(image, 0.0) else Fate.RUNS
 
 
-def runs_well(image: str, dice: random.Random) -> Fate:
+def runs_well(who: Identity, image: str, dice: random.Random) -> Fate:
     """Every image does what it should."""
     return Fate.RUNS
 
@@ -45,15 +58,43 @@ def runs_well(image: str, dice: random.Random) -> Fate:
 def identities(settings: FleetSettings) -> list[Identity]:
     """Who the devices are."""
     dice = random.Random(f"{settings.seed}")
-    silent = set(dice.sample(range(settings.size), round(settings.size * settings.silent_share)))
-    return [Identity.made(number, dice, is_silent=number in silent) for number in range(settings.size)]
+    obedient = set(random.Random(f"{settings.seed}/obedient").sample(range(settings.size), round(settings.size * settings.obedient_share)))
+    hands = dealt(settings.shares, settings.size, settings.seed)
+    return [Identity.made(number, dice, modes, obeys_intervals=number in obedient) for number, modes in enumerate(hands)]
+
+
+@dataclass(slots=True)
+class Queue:
+    """How long requests waited for one of the shared connections."""
+
+    requests: int = 0
+    waits: list[float] = field(default_factory=list)
+    """In seconds, of those that had to wait."""
+
+    def watched(self) -> aiohttp.TraceConfig:
+        """What makes aiohttp tell."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._count)
+        trace.on_connection_queued_start.append(self._begin)
+        trace.on_connection_queued_end.append(self._end)
+        return trace
+
+    async def _count(self, _: aiohttp.ClientSession, request: SimpleNamespace, __: aiohttp.TraceRequestStartParams) -> None:
+        self.requests += 1
+
+    async def _begin(self, _: aiohttp.ClientSession, request: SimpleNamespace, __: aiohttp.TraceConnectionQueuedStartParams) -> None:
+        request.queued_at = time.perf_counter()
+
+    async def _end(self, _: aiohttp.ClientSession, request: SimpleNamespace, __: aiohttp.TraceConnectionQueuedEndParams) -> None:
+        self.waits.append(time.perf_counter() - request.queued_at)
 
 
 class Fleet:
     """Devices that live against one server."""
 
-    def __init__(self, settings: FleetSettings, behaviour: Behaviour, http: aiohttp.ClientSession) -> None:
-        timing = Timing(settings.poll_every, settings.pull_seconds)
+    def __init__(self, settings: FleetSettings, behaviour: Behaviour, http: aiohttp.ClientSession, queue: Queue) -> None:
+        timing = Timing(settings.poll_every, settings.pull_seconds, settings.soak, settings.deadline)
+        self.queue = queue
         self.devices = [
             Device(who, timing, behaviour, random.Random(f"{settings.seed}/{who.number}"), http) for who in identities(settings)
         ]
@@ -62,10 +103,10 @@ class Fleet:
     @asynccontextmanager
     async def connect(cls, url: str, settings: FleetSettings, behaviour: Behaviour = runs_well) -> AsyncIterator[Self]:
         """A fleet that talks to the server at `url` for as long as the block runs."""
-        # No limit: devices would wait here for each other, which in the field they do not.
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(total=30)) as http:
-            yield cls(settings, behaviour, http)
+        connector, queue = aiohttp.TCPConnector(limit=settings.connections, keepalive_timeout=KEEP_ALIVE), Queue()
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(url, connector=connector, timeout=timeout, trace_configs=[queue.watched()]) as http:
+            yield cls(settings, behaviour, http, queue)
 
     @property
     def awake(self) -> list[Device]:

@@ -1,4 +1,4 @@
-"""Servers as processes of their own: to be killed, and to be measured from outside."""
+"""Programs of ours as processes of their own: to be killed, and to be measured from outside."""
 
 import asyncio
 import os
@@ -15,24 +15,19 @@ ROOT = Path(__file__).parent.parent
 
 
 class Process:
-    """`python -m server` on a port."""
+    """`python -m …` on a port, which it is told as ROLLWAVE_PORT."""
 
-    def __init__(self, database_url: str, secret: str) -> None:
-        self._database_url = database_url
-        self._secret = secret
+    def __init__(self, *module: str, **environment: str) -> None:
+        self._module = module
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
 
     async def start(self) -> None:
         """Run until it answers."""
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": self._database_url,
-            "ROLLWAVE_PORT": self.url.rpartition(":")[2],
-            "ROLLWAVE_WEBHOOK_SECRET": self._secret,
-        }
+        environment = {"PATH": os.environ["PATH"], "ROLLWAVE_PORT": self.url.rpartition(":")[2], **self._environment}
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "server", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
+            sys.executable, "-m", *self._module, cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
         )
         async with asyncio.timeout(20), aiohttp.ClientSession() as http:
             while not await _answers(http, self.url):  # noqa: ASYNC110 – only asking tells
@@ -56,9 +51,15 @@ class Process:
 @asynccontextmanager
 async def a_process(database_url: str, secret: str) -> AsyncIterator[Process]:
     """A server that is gone when the block ends."""
-    process = Process(database_url, secret)
-    await process.start()
+    async with living(Process("server", DATABASE_URL=database_url, ROLLWAVE_WEBHOOK_SECRET=secret)) as process:
+        yield process
+
+
+@asynccontextmanager
+async def living(process: Process) -> AsyncIterator[Process]:
+    """Start it; it is gone when the block ends."""
     try:
+        await process.start()
         yield process
     finally:
         await process.kill()
@@ -67,7 +68,7 @@ async def a_process(database_url: str, secret: str) -> AsyncIterator[Process]:
 async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with http.get(f"{url}/healthz") as response:
-            return response.status == 200
+            return response.status < 500
     except aiohttp.ClientError:
         return False
 

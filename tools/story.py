@@ -22,6 +22,7 @@ from tools import registry, stage
 from tools.api import Api, Decision
 from tools.ending import Ending
 from tools.fleet import BadImages, Fleet, FleetSettings
+from tools.modes import Mode
 from tools.props import BAD, FIRST, GOOD, NEXT, REPOSITORY, SERVICE, apps, image, policy
 from tools.screen import Screen
 from tools.stage import CannotPlay, Stage
@@ -73,7 +74,9 @@ def _log_to(console: Console) -> None:
 async def _play(asked: Asked, settings: Settings, cluster: str, screen: Screen) -> bool:
     """Whether everything went as it should; with `once` unset it stays up until it is cancelled."""
     poll = asked.poll_every
-    fleet_settings = FleetSettings(size=asked.devices, poll_every=poll, pull_seconds=(0.2 * poll, poll), silent_share=SILENT_SHARE)
+    fleet_settings = FleetSettings(
+        size=asked.devices, poll_every=poll, pull_seconds=(0.2 * poll, poll), soak=poll, shares={Mode.NEVER_POLLS: SILENT_SHARE}
+    )
     behaviour = BadImages({f"{REPOSITORY}:{BAD}": BAD_SHARE})
     async with (
         stage.playing(settings, cluster) as place,
