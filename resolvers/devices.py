@@ -1,6 +1,7 @@
 """What devices do: register, poll, report. And what operators do with devices: read them, and tell them what to run."""
 
 import hmac
+import re
 import uuid as uuids
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ from storage.targets import Service
 
 # A device that polls every minute is written down as seen every half: enough to rank the awake first, and few writes.
 SEEN_EVERY = timedelta(seconds=30)
+# uuids.UUID would also take signs, spaces, underscores and the digits of every script, as int() does.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +192,9 @@ async def places(ctx: Context, device: DeviceId, before: RolloutId, limit: int) 
 
 def checked_uuid(text: str) -> str:
     """A uuid in its usual form; raises BadInput for anything else."""
-    try:
-        return str(uuids.UUID(text))
-    except ValueError as bad:
-        raise BadInput(f"“{text[:64]}” is not a uuid") from bad
+    if _UUID.fullmatch(text) is None:
+        raise BadInput(f"“{text[:64]}” is not a uuid")
+    return str(uuids.UUID(text))
 
 
 async def named(conn: Connection, uuid: str) -> Device:

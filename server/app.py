@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from domain.actors import NOBODY
@@ -15,7 +16,7 @@ from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.vault import Vault
 from server import devices, health, webhooks
-from server.bodies import MOST_SENT
+from server.bodies import Bounded
 from server.errors import HANDLERS
 from server.graphql import Endpoint
 from server.limits import Limits
@@ -49,7 +50,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             WebSocketRoute("/graphql", graphql),
         ],
         exception_handlers=HANDLERS,
-        max_body_size=MOST_SENT,
+        middleware=[Middleware(Bounded)],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would repeat a webhook's secret
