@@ -15,7 +15,7 @@ from registries.oidc import GOOGLE_KEYS, Keys
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.vault import Vault
-from server import devices, health, webhooks
+from server import devices, health, openapi, webhooks
 from server.bodies import Bounded
 from server.errors import HANDLERS
 from server.graphql import Endpoint
@@ -46,6 +46,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             *devices.routes,
             *webhooks.routes,
             *health.routes,
+            *openapi.routes,
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
         ],

@@ -1,8 +1,7 @@
 """The server under test, and the operator's side of it."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from uuid import uuid4
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,20 +10,16 @@ from server.process import running
 from server.settings import Settings
 from tests.api import Api
 from tests.conformance.agents import Agent
-from tests.conftest import KEYS, _at, _run
+from tests.conftest import KEYS, a_database
 
 FLEET = "conformance"
-MadeOf = Callable[[str], Awaitable[Agent]]
 
 
 @pytest.fixture(scope="session")
 async def ours(cluster: str, template: str) -> AsyncIterator[tuple[str, str]]:
     """A server of our own, and a token for it."""
-    name = f"rollwave_conformance_{os.getpid()}"
-    await _run(cluster, f"create database {name} template {template}")
-    async with running(Settings(port=0, encryption_keys=KEYS), _at(cluster, name)) as server:
+    async with a_database(cluster, template) as url, running(Settings(port=0, encryption_keys=KEYS), url) as server:
         yield server.url, await tokens.create(server.db, "conformance")
-    await _run(cluster, f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +63,3 @@ async def other(operator: Api, provisioning: str) -> Agent:
     other = Agent.new(operator.http)
     assert (await other.register(provisioning)).status == 200
     return other
-
-
-@pytest.fixture
-def repository() -> str:
-    """A repository that nobody else has."""
-    return f"registry.example/nginx-{uuid4().hex}"
