@@ -44,7 +44,7 @@ format: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-snapshots: $(READY) ## Rewrite schema/schema.graphql and storage/schema.sql; read the diff
+snapshots: $(READY) ## Rewrite schema/schema.graphql, server/openapi.json and storage/schema.sql; read the diff
 	@$(BIN)/python -m tools.snapshots
 
 bench: $(READY) ## Measure; JSON=file writes the figures too

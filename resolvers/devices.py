@@ -1,5 +1,6 @@
 """What operators do with devices: read them, and write labels on them."""
 
+import re
 import uuid as uuids
 
 from domain import labels as labels_of
@@ -13,6 +14,9 @@ from resolvers import documents
 from resolvers.context import Context
 from storage import devices, members, targets
 from storage.connection import Connection
+
+# uuids.UUID would also take signs, spaces, underscores and the digits of every script, as int() does.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
 
 
 async def set_labels(ctx: Context, uuid: str, labels: object) -> Device:
@@ -67,10 +71,7 @@ def checked_uuid(text: str) -> str:
 
 def canonical(text: str) -> str | None:
     """The same, or None."""
-    try:
-        return str(uuids.UUID(text))
-    except ValueError:
-        return None
+    return str(uuids.UUID(text)) if _UUID.fullmatch(text) else None
 
 
 async def named(conn: Connection, uuid: str) -> Device:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from domain.actors import NOBODY
@@ -17,8 +18,8 @@ from resolvers.feed import Feed
 from resolvers.polls import Polls
 from resolvers.reports import Reports
 from resolvers.vault import Vault
-from server import devices, health, registration, webhooks
-from server.bodies import MOST_SENT
+from server import devices, health, openapi, registration, webhooks
+from server.bodies import Bounded
 from server.errors import HANDLERS
 from server.graphql import Endpoint
 from server.limits import Limits
@@ -49,11 +50,12 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             *devices.routes,
             *webhooks.routes,
             *health.routes,
+            *openapi.routes,
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
         ],
         exception_handlers=HANDLERS,
-        max_body_size=MOST_SENT,
+        middleware=[Middleware(Bounded)],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would repeat a webhook's secret

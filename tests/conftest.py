@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -62,10 +63,8 @@ async def template(cluster: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def database_url(cluster: str, template: str) -> AsyncIterator[str]:
     """A database of this test's own."""
-    name = f"rollwave_test_{os.getpid()}_{next(_numbers)}"
-    await _run(cluster, f"create database {name} template {template}")
-    yield _at(cluster, name)
-    await _run(cluster, f"drop database {name} with (force)")
+    async with a_database(cluster, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -129,6 +128,15 @@ async def api(server: Running) -> AsyncIterator[Api]:
     """A client of that server who holds an operator's token."""
     async with Api.of(server, SECRET) as api:
         yield api
+
+
+@asynccontextmanager
+async def a_database(cluster: str, template: str) -> AsyncIterator[str]:
+    """A database with the tables, for as long as the block runs."""
+    name = f"rollwave_test_{os.getpid()}_{next(_numbers)}"
+    await _run(cluster, f"create database {name} template {template}")
+    yield _at(cluster, name)
+    await _run(cluster, f"drop database {name} with (force)")
 
 
 async def _run(url: str, statement: str) -> None:

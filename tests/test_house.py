@@ -10,7 +10,7 @@ from importlinter.cli import lint_imports
 
 import schema
 from schema.build import schema as graphql
-from tools.snapshots import GRAPHQL, ROOT, SQL, database_schema, graphql_schema
+from tools.snapshots import GRAPHQL, OPENAPI, ROOT, SQL, database_schema, graphql_schema, rest_routes
 
 
 def test_no_room_imports_what_it_must_not() -> None:
@@ -24,6 +24,10 @@ def test_the_room_named_schema_is_ours_and_not_the_package_of_that_name() -> Non
 
 def test_the_graphql_schema_is_the_one_in_the_snapshot() -> None:
     assert graphql_schema() == GRAPHQL.read_text(), "run `make snapshots` and read the diff"
+
+
+def test_the_rest_routes_are_described_as_in_the_snapshot() -> None:
+    assert rest_routes() == OPENAPI.read_text(), "run `make snapshots` and read the diff"
 
 
 @pytest.mark.skipif(

@@ -1,6 +1,7 @@
-"""Rewrites what others see of us: the GraphQL schema and the layout of the database. Read the diff before committing it."""
+"""Rewrites what others see of us: the GraphQL schema, the REST routes, the layout of the database. Read the diff before committing it."""
 
 import asyncio
+import json
 import re
 import subprocess
 import tempfile
@@ -8,17 +9,24 @@ from importlib import metadata
 from pathlib import Path
 
 from schema.build import schema
+from server import openapi
 from server.embedded import PROGRAMS, embedded_postgres
 from storage.migrate import migrate
 
 ROOT = Path(__file__).parent.parent
 GRAPHQL = ROOT / "schema" / "schema.graphql"
+OPENAPI = ROOT / "server" / "openapi.json"
 SQL = ROOT / "storage" / "schema.sql"
 
 
 def graphql_schema() -> str:
     """The schema as clients meet it."""
     return schema.as_str() + "\n"
+
+
+def rest_routes() -> str:
+    """The REST routes as they are described to whoever asks."""
+    return json.dumps(openapi.document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def database_schema(url: str) -> str:
@@ -31,8 +39,9 @@ def database_schema(url: str) -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Write all three."""
     GRAPHQL.write_text(graphql_schema())
+    OPENAPI.write_text(rest_routes())
     with tempfile.TemporaryDirectory(prefix="rollwave-snapshots-") as directory:
         Path(directory).chmod(0o755)  # as root PostgreSQL runs under another user, who has to get in
         with embedded_postgres(Path(directory) / "data", {"fsync": "off"}) as url:
