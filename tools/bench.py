@@ -10,8 +10,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from domain.actors import Actor
 from domain.ids import RolloutId
@@ -24,29 +25,12 @@ from server.embedded import embedded_postgres
 from storage import rollouts as storage
 from storage.database import Database
 from storage.migrate import migrate
-from tools import webhook_load
+from tools import poll_bench, webhook_load
 from tools.crowd import crowd
+from tools.figures import Figure
 from tools.pushing import pushed
 
 SOME, MANY, RUNS = 100_000, 1_000_000, 3
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measurement, and what it is compared with."""
-
-    name: str
-    value: float
-    unit: str
-    reference: float | None = None
-    """What it is compared with, in the same unit."""
-    beside: str = "a row for each device"
-    """What that is."""
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times faster than the reference."""
-        return None if self.reference is None else self.reference / self.value
 
 
 async def figures(operator: Context, some: int, many: int) -> AsyncIterator[Figure]:
@@ -129,18 +113,27 @@ async def _median(act: Callable[[], Awaitable[object]]) -> float:
 async def measure(url: str, some: int, many: int) -> list[Figure]:
     """Print the figures as they come."""
     measured = []
-    await migrate(url)
-    async with Database.connect(url) as db:
-        async for figure in figures(Context(db, Feed(), Actor.operator("bench")), some, many):
-            print(f"{figure.name:16} {figure.value:9.4f} {figure.unit}{_beside(figure)}", flush=True)
-            measured.append(figure)
+    async for figure in _all(url, some, many):
+        print(f"{figure.name:18} {figure.value:10.4f} {figure.unit}{_beside(figure)}", flush=True)
+        measured.append(figure)
     return measured
+
+
+async def _all(url: str, some: int, many: int) -> AsyncIterator[Figure]:
+    """The figures of polls and those of the engine, each on a database of their own."""
+    async with Database.connect(url) as db, db.reading() as conn:
+        await conn.execute("create database polls")
+    for at, measured in ((urlsplit(url)._replace(path="/polls").geturl(), poll_bench.figures), (url, figures)):
+        await migrate(at)
+        async with Database.connect(at) as db:
+            async for figure in measured(Context(db, Feed(), Actor.operator("bench")), some, many):
+                yield figure
 
 
 def _beside(figure: Figure) -> str:
     if figure.ratio is None:
         return ""
-    return f"   {figure.beside}: {figure.reference:.3f} {figure.unit}, {figure.ratio:.1f} times as long"
+    return f"   {figure.beside}: {figure.reference:.3f} {figure.unit}, {figure.ratio:.2f} times as fast"
 
 
 def main() -> None:

@@ -71,6 +71,17 @@ async def hammer(url: str, requests: Sequence[bytes], seconds: float = 5.0, conn
     return tally.answers(windows, lost)
 
 
+async def hear_for(url: str, requests: Sequence[bytes], seconds: float, connections: int, heard: Heard) -> None:
+    """Send these requests, over and over, for a while, and pass on every answer."""
+    turns = cycle(requests)
+    opened = [await _open(url, turns, heard) for _ in range(connections)]
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        for connection in opened:
+            connection.close()
+
+
 async def hammer_from_outside(url: str, requests: Sequence[bytes], seconds: float = 5.0, connections: int = CONNECTIONS) -> Answers:
     """The same from a process of its own, which leaves the caller's alone."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
@@ -79,27 +90,33 @@ async def hammer_from_outside(url: str, requests: Sequence[bytes], seconds: floa
 
 async def etags(url: str, polls: Sequence[bytes], connections: int = CONNECTIONS) -> list[str]:
     """The entity tags of the answers to these polls, in their order; each is sent once. Raises ValueError for one without."""
-    found: list[list[str]] = [[] for _ in range(connections)]
-    share = -(-len(polls) // connections) or 1
-    parts = [polls[start : start + share] for start in range(0, len(polls), share)]
-    opened = [await _open(url, iter(part), _keep_etag(tags)) for part, tags in zip(parts, found, strict=False)]
-    await asyncio.gather(*(connection.is_over for connection in opened))
-    tags = list(chain.from_iterable(found))
+    tags = [tag[1].decode() for head in await _once(url, polls, connections) if (tag := _ETAG.search(head)) is not None]
     if len(tags) != len(polls):
         raise ValueError(f"{len(polls)} devices polled, and {len(tags)} were told an entity tag")
     return tags
+
+
+async def statuses(url: str, requests: Sequence[bytes], connections: int = CONNECTIONS) -> list[int]:
+    """What these requests are answered, in their order; each is sent once."""
+    return [int(head[9:12]) for head in await _once(url, requests, connections)]
+
+
+async def _once(url: str, requests: Sequence[bytes], connections: int) -> list[bytes]:
+    """The heads of the answers, in the order of the requests."""
+    found: list[list[bytes]] = [[] for _ in range(connections)]
+    share = -(-len(requests) // connections) or 1
+    parts = [requests[start : start + share] for start in range(0, len(requests), share)]
+    opened = [await _open(url, iter(part), _keep(heads)) for part, heads in zip(parts, found, strict=False)]
+    await asyncio.gather(*(connection.is_over for connection in opened))
+    return list(chain.from_iterable(found))
 
 
 def _hammer(url: str, requests: Sequence[bytes], seconds: float, connections: int) -> Answers:
     return uvloop.run(hammer(url, requests, seconds, connections))
 
 
-def _keep_etag(tags: list[str]) -> Heard:
-    def keep(head: bytes, _: float) -> None:
-        if (tag := _ETAG.search(head)) is not None:
-            tags.append(tag[1].decode())
-
-    return keep
+def _keep(heads: list[bytes]) -> Heard:
+    return lambda head, _: heads.append(head)
 
 
 @dataclass(slots=True)

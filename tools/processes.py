@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -40,6 +41,12 @@ class Process:
     async def stop(self) -> int:
         """As an operator would; returns the exit code."""
         return await self._end(signal.SIGTERM)
+
+    def resident(self) -> int:
+        """Bytes of memory that it holds."""
+        assert self._process is not None
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
 
     async def _end(self, how: signal.Signals) -> int:
         assert self._process is not None
