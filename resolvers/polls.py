@@ -81,9 +81,10 @@ class Polls:
         accepted yet, and TimeoutError.
         """
         raw = parsed(uuid)
-        return await self._remembered(raw, claim) or (await self._admitted(Question(raw, True), claim)).body
+        return await self.remembered(raw, claim) or (await self._admitted(Question(raw, True), claim)).body
 
-    async def _remembered(self, uuid: bytes, claim: Claim) -> Body | None:
+    async def remembered(self, uuid: bytes, claim: Claim) -> Body | None:
+        """What memory has for a device that proves itself, once it is certain that nobody has told it anything newer."""
         if self.memory.find(uuid) is None:
             return None
         try:
