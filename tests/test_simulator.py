@@ -16,7 +16,7 @@ from storage.database import Database
 from tests.api import eventually
 from tests.conftest import SECRET
 from tests.processes import a_process
-from tools.agreement import Account, after_a_good_image
+from tools.agreement import after_a_good_image, compared
 from tools.api import Api, Known
 from tools.device import Device, Identity, intervals
 from tools.docker import Container, Docker, Timing
@@ -72,7 +72,7 @@ async def test_a_server_that_believes_a_device_that_lies_is_found_out() -> None:
         device = Device(Identity(0, "u", "k", frozenset({Mode.LIES_ABOUT_VERSION})), QUICK, runs_well, random.Random(1), http)
     device.containers[KEY] = Container("c", image(FIRST))
 
-    wrong = Account(device, _known(image(GOOD)), DeviceStatus.HEALTHY, after_a_good_image(device)).disagreements()
+    wrong = compared(device, _known(image(GOOD)), DeviceStatus.HEALTHY, after_a_good_image).disagreements
 
     assert any("it is healthy and not timed_out" in what for what in wrong)
     assert any(f"('{image(FIRST)}', 'running')" in what and f"('{image(GOOD)}', 'running')" in what for what in wrong)

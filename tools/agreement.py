@@ -72,39 +72,44 @@ def after_a_bad_image(device: Device) -> set[Is]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One device after a rollout, by its own account and by the server's."""
+    """What one device and the server said of it at one moment."""
 
     device: Device
-    known: Known
+    runs: Shown
     status: Is | None
     allowed: set[Is]
+    disagreements: list[str]
+    """Where the two differ, or either differs from what must be; empty if all is well."""
 
-    def disagreements(self) -> list[str]:
-        """Where the two differ, or either differs from what must be; empty if all is well."""
-        wrong = [*self.device.contradictions, *self._of_its_end(), *(self._of_the_target() if not self.device.identity.is_silent else [])]
-        return [f"{self.device.identity.name}: {what}" for what in [*wrong, *self._of_what_runs()]]
 
-    def _of_its_end(self) -> list[str]:
-        wrong = [] if runs(self.device) in ends_on(self.device) else [f"it runs {runs(self.device)}"]
-        if self.status not in self.allowed:
-            wrong.append(f"it is {self.status} and not {' or '.join(sorted(self.allowed))}")
-        return wrong
+def compared(device: Device, known: Known, status: Is | None, rule: Rule) -> Account:
+    """A device's own account beside the server's, which must be fresh: the device goes on living."""
+    allowed = rule(device)
+    told = [] if device.identity.is_silent else _of_the_target(device, known)
+    wrong = [*device.contradictions, *_of_the_end(device, status, allowed), *told, *_of_what_runs(device, known)]
+    return Account(device, runs(device), status, allowed, [f"{device.identity.name}: {what}" for what in wrong])
 
-    def _of_the_target(self) -> list[str]:
-        told = self.known.target_state
-        images = {(one.app, one.service): one.image for one in services_of(told.apps)}
-        if (images, told.version) == (self.device.wanted, self.device.version):
-            return []
-        return [f"it was told {self.device.wanted} as version {self.device.version}, the server says {images} as {told.version}"]
 
-    def _of_what_runs(self) -> list[str]:
-        really: dict[ServiceKey, Shown] = {key: (one.image, one.status) for key, one in self.device.containers.items()}
-        said = self.known.current_state
-        known: dict[ServiceKey, Shown] = {} if said is None else {(s.app, s.service): (s.image, s.status) for s in services_of(said.apps)}
-        wrong = [] if really == known else [f"it runs {really}, the server says {known}"]
-        if (version := said and said.version) != self.device.said_version:
-            wrong.append(f"it said version {self.device.said_version}, the server says {version}")
-        return wrong
+def _of_the_end(device: Device, status: Is | None, allowed: set[Is]) -> list[str]:
+    wrong = [] if runs(device) in ends_on(device) else [f"it runs {runs(device)}"]
+    return wrong if status in allowed else [*wrong, f"it is {status} and not {' or '.join(sorted(allowed))}"]
+
+
+def _of_the_target(device: Device, known: Known) -> list[str]:
+    told = known.target_state
+    images = {(one.app, one.service): one.image for one in services_of(told.apps)}
+    if (images, told.version) == (device.wanted, device.version):
+        return []
+    return [f"it was told {device.wanted} as version {device.version}, the server says {images} as {told.version}"]
+
+
+def _of_what_runs(device: Device, known: Known) -> list[str]:
+    really: dict[ServiceKey, Shown] = {key: (one.image, one.status) for key, one in device.containers.items()}
+    said = known.current_state
+    heard: dict[ServiceKey, Shown] = {} if said is None else {(s.app, s.service): (s.image, s.status) for s in services_of(said.apps)}
+    wrong = [] if really == heard else [f"it runs {really}, the server says {heard}"]
+    version = None if said is None else said.version
+    return wrong if version == device.said_version else [*wrong, f"it said version {device.said_version}, the server says {version}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +138,10 @@ def _row(mode: Mode | None, accounts: list[Account]) -> Row:
         mode=mode or "none",
         devices=len(accounts),
         must_run=sorted({_said(shown) for account in accounts for shown in ends_on(account.device)}),
-        run=dict(Counter(_said(runs(account.device)) for account in accounts)),
+        run=dict(Counter(_said(account.runs) for account in accounts)),
         may_be=sorted({status.value for account in accounts for status in account.allowed}),
         are=dict(Counter(str(account.status) for account in accounts)),
-        disagree=sum(bool(account.disagreements()) for account in accounts),
+        disagree=sum(bool(account.disagreements) for account in accounts),
     )
 
 

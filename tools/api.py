@@ -9,6 +9,7 @@ from functools import reduce
 from operator import getitem
 from typing import Annotated, Any, Self
 
+from aiohttp import TCPConnector
 from gql import Client, GraphQLRequest
 from gql.client import AsyncClientSession
 from gql.transport.aiohttp import AIOHTTPTransport
@@ -17,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from domain.statuses import DeviceStatus, Status
+from tools.line import KEEP_ALIVE
 
 _COUNTS = " ".join(f"{status.value}: {to_camel(status.value)}" for status in DeviceStatus)
 
@@ -94,7 +96,8 @@ class Api:
     async def connect(cls, url: str, token: str) -> AsyncIterator[Self]:
         """Open both for as long as the block runs."""
         authorization = {"Authorization": f"Bearer {token}"}
-        asks = AIOHTTPTransport(url=f"{url}/graphql", headers=authorization)
+        connector = TCPConnector(keepalive_timeout=KEEP_ALIVE)
+        asks = AIOHTTPTransport(url=f"{url}/graphql", headers=authorization, client_session_args={"connector": connector})
         follows = AIOHTTPWebsocketsTransport(
             url=f"{url.replace('http', 'ws', 1)}/graphql", subprotocols=["graphql-transport-ws"], init_payload=authorization
         )
@@ -154,6 +157,16 @@ class Api:
               nodes { uuid targetState { apps version } currentState { apps version } } pageInfo { hasNextPage endCursor }
             } }"""
         return [Known.model_validate(node) async for node in self._all(query, "devices")]
+
+    async def device(self, uuid: str, rollout: str) -> tuple[Known, DeviceStatus | None]:
+        """One device, and where it is in a rollout."""
+        query = """
+            query ($uuid: ID!) { device(uuid: $uuid) {
+              uuid targetState { apps version } currentState { apps version } rollouts(first: 10) { nodes { rolloutId status } }
+            } }"""
+        said = (await self.ask(query, uuid=uuid))["device"]
+        places = {node["rolloutId"]: DeviceStatus[node["status"]] for node in said["rollouts"]["nodes"]}
+        return Known.model_validate(said), places.get(rollout)
 
     async def statuses(self, rollout: str) -> dict[str, DeviceStatus]:
         """Where each device of a rollout is, by uuid."""

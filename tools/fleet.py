@@ -14,11 +14,10 @@ import aiohttp
 
 from tools.device import Behaviour, Device, Identity
 from tools.docker import Container, Timing
+from tools.line import KEEP_ALIVE
 from tools.modes import Fate, Mode, dealt
 
 REGISTER_AT_ONCE = 20
-# uvicorn ends a connection that is idle for 5 s; who ends it first does not write into one that is just being closed.
-KEEP_ALIVE = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
+# uvicorn ends a connection that is idle for 5 s; who ends it first does not write into one that is just being closed.
+KEEP_ALIVE = 4.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

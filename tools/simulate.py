@@ -34,9 +34,7 @@ def main() -> int:
         return 1
     _show(told)
     if given.json is not None:
-        given.json.write_bytes(
-            orjson.dumps({"asked": asdict(asked), **asdict(told)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        )
+        given.json.write_bytes(_as_json(asked, told))
     return 0 if told.went_well else 1
 
 
@@ -45,6 +43,11 @@ async def _play(asked: Asked, place: Stage | None) -> Told:
         return await simulate(asked, place, _say)
     async with a_server() as own:
         return await simulate(asked, own, _say)
+
+
+def _as_json(asked: Asked, told: Told) -> bytes:
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps({"asked": asdict(asked), **asdict(told)}, option=options)
 
 
 def _say(line: str) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from domain.statuses import DeviceStatus, Status
+from domain.statuses import Status
 from resolvers import tokens
 from server.embedded import embedded_postgres
 from storage.database import Database
 from tools import registry
-from tools.agreement import OLD, Account, Row, Rule, after_a_bad_image, after_a_good_image, runs, table
+from tools.agreement import OLD, Account, Row, Rule, after_a_bad_image, after_a_good_image, compared, runs, table
 from tools.api import Api, Progress
 from tools.device import Identity
 from tools.fleet import Fleet, FleetSettings
@@ -190,7 +190,7 @@ class _Simulation:
         ended = None if rollout is None else await self._followed(rollout)
         seconds = time.monotonic() - began
         accounts = [] if rollout is None else await self._agreed(rollout, rule)
-        wrong = [what for account in accounts for what in account.disagreements()]
+        wrong = [what for account in accounts for what in account.disagreements]
         self.say(f"it ended {ended} after {seconds:.0f} s; {len(accounts)} devices compared, disagreements: {len(wrong)}")
         return Act(image(tag), should_end, ended, seconds, table(accounts), wrong)
 
@@ -212,18 +212,20 @@ class _Simulation:
         return status if status is not None and status.is_final else None
 
     async def _agreed(self, rollout: str, rule: Rule) -> list[Account]:
-        """Every account, once they agree; if they do not in time, as they are then."""
+        """Every account. Where the two disagree the server is asked again: what it was told may still be on its way, or be old by now."""
         deadline = time.monotonic() + DEADLINE * self.asked.poll_every
-        while True:
-            accounts = await self._accounts(rollout, rule)
-            if not any(account.disagreements() for account in accounts) or time.monotonic() > deadline:
-                return accounts
+        accounts = {account.device: account for account in await self._accounts(rollout, rule)}
+        while (wrong := [one for one in accounts.values() if one.disagreements]) and time.monotonic() < deadline:
             await asyncio.sleep(self.asked.poll_every / 4)
+            for one in wrong:
+                known, status = await self.api.device(one.device.identity.uuid, rollout)
+                accounts[one.device] = compared(one.device, known, status, rule)
+        return list(accounts.values())
 
     async def _accounts(self, rollout: str, rule: Rule) -> list[Account]:
+        statuses = await self.api.statuses(rollout)
         known = {device.uuid: device for device in await self.api.devices()}
-        statuses: dict[str, DeviceStatus] = await self.api.statuses(rollout)
-        return [Account(one, known[one.identity.uuid], statuses.get(one.identity.uuid), rule(one)) for one in self.fleet.devices]
+        return [compared(one, known[one.identity.uuid], statuses.get(one.identity.uuid), rule) for one in self.fleet.devices]
 
     def _traffic(self) -> Traffic:
         waits = self.fleet.queue.waits
