@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 .PHONY: help run test conformance live fuzz check mutate format snapshots bench lock
 
 help: ## List the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet; ARGS="--devices 1000 --once" for more
 	@$(BIN)/python -m tools.demo $(ARGS)
