@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run simulate test live fuzz check mutate format snapshots bench lock
+.PHONY: help run simulate test conformance live fuzz check mutate format snapshots bench lock
 
 help: ## List the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(READY) ## Watch it work: a server, PostgreSQL, a simulated fleet; ARGS="--devices 1000 --once" for more
 	@$(BIN)/python -m tools.demo $(ARGS)
@@ -19,6 +19,9 @@ simulate: $(READY) ## Ten thousand devices, many in trouble, for half an hour; A
 
 test: $(READY) ## Run the tests, some minutes; ARGS="-k seed" for some of them
 	@$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(READY) ## Ask another server what agents rely on: URL=https://… TOKEN=<an operator's>
+	@ROLLWAVE_URL=$(URL) ROLLWAVE_TOKEN=$(TOKEN) $(BIN)/python -m pytest tests/conformance $(ARGS)
 
 live: $(READY) ## Try it with Debian's docker-registry and skopeo, a minute; as root it installs them
 	@live/install

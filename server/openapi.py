@@ -247,7 +247,8 @@ def _config() -> Json:
 
 def _said() -> Json:
     app = _app({"type": "object"})
-    numbered = {**app, "required": ["appId"], "properties": {**app["properties"], "appId": {"type": ["integer", "string", "boolean"]}}}
+    number = {"type": ["integer", "string", "boolean"], "minimum": -(2**63), "maximum": 2**64 - 1}
+    numbered = {**app, "required": ["appId"], "properties": {**app["properties"], "appId": number}}
     by_id = {"type": "object", "additionalProperties": app}
     apps = {"anyOf": [by_id, {"type": "array", "items": numbered}, {"type": "null"}], "description": "None, or null, is unchanged."}
     return _object({}, {"apps": apps, "version": {**_version("integer", "null"), "description": "The last one polled; no proof."}})

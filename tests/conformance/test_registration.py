@@ -179,6 +179,12 @@ async def test_any_text_that_cannot_be_kept_is_refused(stranger: Agent, provisio
     assert status == 400
 
 
+async def test_any_registration_too_deep_to_be_kept_is_refused(stranger: Agent, provisioning: str) -> None:
+    status, error = await introduced(stranger, provisioning, {**stranger.introduction, "applicationId": nested(900)})
+
+    assert (status, "cannot be kept" in error) == (400, True), error
+
+
 @pytest.mark.parametrize("body", [None, [], "text", 7, {}, [{}]], ids=repr)
 async def test_any_registration_that_is_no_object_is_refused(stranger: Agent, provisioning: str, body: Any) -> None:
     assert (await introduced(stranger, provisioning, body))[0] == 400

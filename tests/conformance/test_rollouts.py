@@ -20,11 +20,13 @@ POLICY = {"maxFailureRate": 1, "autoRollbackEnabled": False, "stagedBatches": 1,
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a device says of its service, and where it is then."""
+    """What a device says of its service, and where it is then: without health checks, and with them."""
 
     name: str
     service: dict[str, Any]
     status: str
+    with_health_check: str = ""
+    """The same, unless it says so."""
 
 
 WAITING, DONE, FAILED = "UPDATING", "UPDATED", "FAILED"
@@ -35,6 +37,8 @@ SHOWN = [
     Shown("a2 says that the service runs", {"serviceStatus": "running"}, DONE),
     Shown("a3 says that it is healthy", {"health": "healthy"}, DONE),
     Shown("a3 does not know whether it is healthy", {"health": "unknown"}, DONE),
+    Shown("a3 says that it is starting", {"health": "starting"}, DONE, WAITING),
+    Shown("a3 says that it is unhealthy", {"health": "unhealthy"}, DONE, "UNHEALTHY"),
     Shown("a1 still runs the old image", {"imageName": "old"}, WAITING),
     Shown("a1 runs a variant of the image", {"imageName": "variant"}, WAITING),
     Shown("a1 runs an image without a tag", {"imageName": "no tag"}, WAITING),
@@ -293,16 +297,35 @@ async def test_any_rollback_tells_the_image_the_device_had_and_a_higher_version(
     assert (answer.status, answer.said[running.uuid]["version"]) == (200, version + 1)
 
 
-async def test_any_unhealthy_device_has_not_updated_where_health_is_checked(operator: Api, endpoint: Made, agent: Agent) -> None:
-    release, policy = await released(operator, endpoint, healthCheckEnabled=True, soakMinutes=60)
-    await operator.set_target(agent.uuid, web(release.old))
+async def test_any_device_that_shows_the_image_has_taken_it_even_if_no_poll_was_seen(release: Release, agent: Agent) -> None:
+    await release.operator.set_target(agent.uuid, web(release.old))
     rollout = await release.push()
-    await is_told(agent, release.new)
+    await eventually(lambda: release.operator.image(agent.uuid), release.new)
 
-    for health, status in (("starting", WAITING), ("unhealthy", "UNHEALTHY"), ("healthy", DONE)):
-        await agent.say({"apps": apps(service(release.new, health=health))})
+    await agent.say(a1(release.new))
+
+    assert await release.status(rollout, agent) == DONE
+
+
+async def test_every_service_of_the_image_must_run_it(release: Release, agent: Agent) -> None:
+    services = [{"serviceName": name, "imageName": release.old} for name in ("web", "proxy")]
+    beside = [{"serviceId": 7, "imageName": "registry.example/redis:7"}]
+    await release.operator.set_target(agent.uuid, {"1": {"services": services}, "2": {"services": beside}})
+    rollout = await release.push()
+    await eventually(lambda: _first_image(agent), release.new)
+
+    for web_runs, proxy_runs, status in (
+        (release.new, release.old, WAITING),
+        (release.old, release.new, WAITING),
+        (release.new, release.new, DONE),
+    ):
+        shown = [service(web_runs), service(proxy_runs, serviceName="proxy")]
+        await agent.say({"apps": {"1": {"services": shown}}})
         assert await release.status(rollout, agent) == status
-    await forget(operator, policy)
+
+
+async def _first_image(agent: Agent) -> str:
+    return str((await agent.told())["apps"]["1"]["services"][0]["imageName"])
 
 
 # What a report shows: one rollout, a device for each thing to show
@@ -315,16 +338,17 @@ class Offered:
     release: Release
     rollout: str
     agents: list[Agent]
+    health_check: bool
 
 
-@pytest.fixture(scope="module")
-async def offered(operator: Api, endpoint: Made) -> AsyncIterator[Offered]:
+@pytest.fixture(scope="module", params=[False, True], ids=["without_health_checks", "with_health_checks"])
+async def offered(operator: Api, endpoint: Made, request: pytest.FixtureRequest) -> AsyncIterator[Offered]:
     """A device for each of SHOWN."""
-    release, policy = await released(operator, endpoint)
+    release, policy = await released(operator, endpoint, healthCheckEnabled=request.param, soakMinutes=60)
     agents = [await enrolled(release) for _ in SHOWN]
     rollout = await release.push()
     await asyncio.gather(*[is_told(agent, release.new) for agent in agents])
-    yield Offered(release, rollout, agents)
+    yield Offered(release, rollout, agents, request.param)
     await forget(operator, policy)
 
 
@@ -351,4 +375,5 @@ async def test_the_running_image_decides(offered: Offered, number: int) -> None:
     answer = await agent.say({"apps": apps(service(release.new) | written(shown.service, release)), "version": 2})
 
     assert answer.status == 200
-    assert await release.status(offered.rollout, agent) == shown.status
+    wanted = shown.with_health_check if offered.health_check and shown.with_health_check else shown.status
+    assert await release.status(offered.rollout, agent) == wanted
