@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Generic, TypeVar
 
 Q = TypeVar("Q", bound=Hashable)
@@ -24,34 +25,43 @@ class Gathering(Generic[Q, A]):
         self._most = most
         self._room = room
         self._at_once = at_once
-        self._asked: dict[Q, asyncio.Future[A]] = {}
-        self._gathered: dict[Q, None] = {}
+        self._gathered: dict[Q, list[asyncio.Future[A]]] = {}
+        """Who waits for each question that is not under way."""
         self._some = asyncio.Event()
+        self._asking = 0
 
     async def ask(self, question: Q) -> A:
-        """The answer; the same question asked by several is answered once. Raises TimeoutError when there is no room, or no answer."""
-        asked = self._asked.get(question)
-        if asked is None:
-            asked = self._new(question)
-        async with asyncio.timeout(PATIENCE):
-            return await asyncio.shield(asked)
+        """The answer, never one that was under way before this call; the same question gathered from several is answered once.
 
-    def _new(self, question: Q) -> asyncio.Future[A]:
-        if len(self._asked) >= self._room:
+        Raises TimeoutError when there is no room, or no answer.
+        """
+        if self._asking >= self._room:
             raise TimeoutError("too many wait for the database")
         asked: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
-        self._asked[question] = asked
-        self._gather(question)
-        return asked
+        self._gather(question, [asked])
+        self._asking += 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asked
+        finally:
+            self._asking -= 1
+            self._leave(question, asked)
 
-    def _gather(self, question: Q) -> None:
-        self._gathered[question] = None
+    def _gather(self, question: Q, asked: list[asyncio.Future[A]]) -> None:
+        self._gathered.setdefault(question, []).extend(asked)
         self._some.set()
+
+    def _leave(self, question: Q, asked: asyncio.Future[A]) -> None:
+        """Whoever waits no more is told nothing, and what nobody waits for is not asked: an old report must not follow a newer one."""
+        waiting = self._gathered.get(question, [])
+        if asked in waiting:
+            waiting.remove(asked)
+            if not waiting:
+                del self._gathered[question]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Answer while the block runs."""
+        """Answer while the block runs; whoever still waits at its end is told to come again."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._keep_answering()) for _ in range(self._at_once)]
             try:
@@ -59,38 +69,56 @@ class Gathering(Generic[Q, A]):
             finally:
                 for task in tasks:
                     task.cancel()
+                _refuse(self._gathered, TimeoutError("the server ends"))
 
     async def _keep_answering(self) -> None:
         while True:
             await self._some.wait()
-            questions = [*self._gathered][: self._most]
-            for question in questions:
-                del self._gathered[question]
+            asked = {question: self._gathered.pop(question) for question in [*islice(self._gathered, self._most)]}
             if not self._gathered:
                 self._some.clear()
-            if questions:
-                await self._answer(questions)
+            if asked:
+                await self._answer(asked)
 
-    async def _answer(self, questions: list[Q]) -> None:
+    async def _answer(self, asked: Mapping[Q, list[asyncio.Future[A]]]) -> None:
         try:
-            answers = await self._act(questions)
+            answers = await self._act([*asked])
+        except asyncio.CancelledError:
+            _refuse(asked, TimeoutError("the server ends"))
+            raise
         except Exception as error:
-            await self._failed(questions, error)
+            await self._failed(asked, error)
             return
-        for question in questions:
-            if question in answers:
-                self._asked.pop(question).set_result(answers[question])
-            else:
-                self._gather(question)
+        self._tell(asked, answers)
         if not answers:
             await asyncio.sleep(0.01)  # all of them wait for somebody else's transaction
 
-    async def _failed(self, questions: list[Q], error: Exception) -> None:
+    def _tell(self, asked: Mapping[Q, list[asyncio.Future[A]]], answers: Mapping[Q, A]) -> None:
+        for question, everybody in asked.items():
+            waiting = _still(everybody)
+            if question in answers:
+                for one in waiting:
+                    one.set_result(answers[question])
+            elif waiting:
+                self._gather(question, waiting)
+
+    async def _failed(self, asked: Mapping[Q, list[asyncio.Future[A]]], error: Exception) -> None:
         """One that cannot be answered must not take the others with it: each is asked alone."""
-        if len(questions) == 1 or isinstance(error, TimeoutError | OSError):
-            for question in questions:
-                self._asked.pop(question).set_exception(error)
+        if len(asked) == 1 or isinstance(error, TimeoutError | OSError):
+            _refuse(asked, error)
             return
-        log.warning("%d questions failed together, each is asked alone", len(questions), exc_info=error)
-        for question in questions:
-            await self._answer([question])
+        log.warning("%d questions failed together, each is asked alone", len(asked), exc_info=error)
+        for question, waiting in asked.items():
+            if _still(waiting):
+                await self._answer({question: waiting})
+
+
+def _still(waiting: list[asyncio.Future[A]]) -> list[asyncio.Future[A]]:
+    """Those who have not gone away."""
+    return [one for one in waiting if not one.done()]
+
+
+def _refuse(asked: Mapping[Q, list[asyncio.Future[A]]], error: Exception) -> None:
+    for waiting in asked.values():
+        for one in _still(waiting):
+            one.set_exception(error)

@@ -123,7 +123,8 @@ class Memory:
         self._keep(body)
 
     def _keep(self, body: Body) -> None:
-        if self._bodies.setdefault(body.digest, body) is body:
+        if body.digest not in self._bodies:
+            self._bodies[body.digest] = body
             self._bytes += body.size
         while self._bytes > BODIES:
             self._bytes -= self._bodies.popitem(last=False)[1].size
