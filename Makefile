@@ -18,7 +18,7 @@ simulate: $(READY) ## Ten thousand devices, many in trouble, for half an hour; A
 	@$(BIN)/python -m tools.simulate $(ARGS)
 
 test: $(READY) ## Run the tests, some minutes; ARGS="-k seed" for some of them
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 conformance: $(READY) ## Ask another server what agents rely on: URL=https://… TOKEN=<an operator's>
 	@ROLLWAVE_URL=$(URL) ROLLWAVE_TOKEN=$(TOKEN) $(BIN)/python -m pytest tests/conformance $(ARGS)

@@ -68,9 +68,7 @@ def test_a_device_that_errs_now_and_then_is_never_locked(guesses: Guesses, watch
         assert guesses.locked(HERE, nth(1)) is None
 
 
-@pytest.mark.parametrize(
-    "alike", ["0000000A-0000-4000-8000-000000000001", "0000000a000040008000000000000001", "{0000000a-0000-4000-8000-000000000001}"]
-)
+@pytest.mark.parametrize("alike", ["0000000A-0000-4000-8000-000000000001", "0000000a000040008000000000000001"])
 def test_a_uuid_is_the_same_however_it_is_written(guesses: Guesses, alike: str) -> None:
     guess(guesses, WRONG, uuid=alike)
 

@@ -127,6 +127,7 @@ async def test_noting_that_devices_were_seen_touches_no_index(db: Database) -> N
 async def test_a_server_that_runs_tells_who_is_online(api: Api, clock: MovableClock) -> None:
     agent, silent = await api.devices("nginx:1.26", "nginx:1.26")
     await silent.poll()
+    await api.seen(silent.uuid)
     clock.advance(minutes=9)
     await agent.poll()
 
