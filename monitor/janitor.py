@@ -6,7 +6,7 @@ from datetime import timedelta
 from domain.ids import RolloutId
 from domain.rollouts import Rollout
 from monitor.tending import wake
-from storage import deliveries, enrolment, folding, pushes, rollouts
+from storage import changes, deliveries, enrolment, folding, pushes, rollouts
 from storage.database import Database
 
 CHUNK = 5000
@@ -35,6 +35,7 @@ async def _forget(db: Database) -> None:
         now = await db.now(conn)
         await deliveries.forget(conn, now, KEPT, CHUNK)
         await pushes.forget(conn, now, KEPT, CHUNK)
+        await changes.forget(conn)
 
 
 async def _wake_late_ones(db: Database) -> None:

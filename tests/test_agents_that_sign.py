@@ -122,7 +122,9 @@ async def test_another_public_key_gets_another_challenge(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "x", RAW.hex()[:-2], pem(generate_private_key(65537, 2048)), pem(SIGNS)[:60], b64encode(DER[:-1]).decode()]
+    "wrong",
+    ["", "x", RAW.hex()[:-2], pem(generate_private_key(65537, 2048)), pem(SIGNS)[:60], b64encode(DER[:-1]).decode()],
+    ids=["nothing", "no key", "too short", "RSA", "cut off", "cut off in base64"],
 )
 async def test_what_is_no_public_key_is_refused_by_field_and_nothing_changes(server: Running, api: Api, wrong: str) -> None:
     key = await api.provisioning_key()

@@ -21,7 +21,7 @@ from tests.api import Agent, Api, everything
 from tests.conftest import SECRET, a_database
 
 REPORT, REGISTER, WEBHOOK = "PATCH /api/v1/device/state", "POST /api/v1/device/register", "POST /api/v1/webhooks/docker-registry"
-STATE = f"GET /api/v1/device/{uuid4()}/state"
+STATE = "GET /api/v1/device/00000000-0000-4000-8000-00000000000a/state"
 
 
 @dataclass(slots=True)
