@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.endpoints import Sender
-from domain.identity import SHORTEST_KEY
+from domain.identity import LONGEST_KEY, SHORTEST_KEY
 from server.bodies import MOST_INFLATED, MOST_SENT
 from server.devices import HIGHEST_VERSION
 
@@ -32,6 +32,8 @@ _WHY = {
     503: "The server cannot just now; wait, and send the same again.",
 }
 _BODY = (400, 413, 415)
+# What agents that sign look for in the answer, and Rollwave has none of.
+_ABSENT = ("tenantId", "mqtt", "api", "vpn")
 _DEVICE = (401, 403, 404, 429, 503)
 
 
@@ -65,32 +67,32 @@ def document() -> Json:
 
 def _devices() -> Json:
     return {
-        "/api/v1/device/register": {"post": _register()},
-        "/api/v1/device/{uuid}/key-exchange": {"parameters": [_uuid()], "post": _exchange_key()},
+        "/api/v1/device/register": {"post": _register("registerDevice")},
+        "/api/v1/agent/register": {"post": _register("registerAgent")},
+        "/api/v1/device/{uuid}/key-exchange": {"parameters": [_uuid()], "post": _exchange_key("exchangeKey")},
+        "/api/v1/agent/{uuid}/key-exchange": {"parameters": [_uuid()], "post": _exchange_key("exchangeAgentKey")},
         "/api/v1/device/{uuid}/state": {"parameters": [_uuid()], "get": _poll(), "head": _ask()},
         "/api/v1/device/state": {"patch": _report()},
     }
 
 
-def _register() -> Json:
+def _register(name: str) -> Json:
     return {
-        **_about("registerDevice", "devices", "Introduce a device, which made its uuid and its key; the same again is answered alike."),
-        "security": [{"provisioningKey": []}],
+        **_about(name, "devices", "Introduce a device, which made its uuid and its key; the same again is answered alike."),
+        "security": [{"provisioningKey": []}, {"provisioningHeader": []}],
         "parameters": [_encoding()],
         "requestBody": _takes("Registration"),
         "responses": {"200": _gives("The device as it is known here.", "Registered"), **_refusals(*_BODY, 401, 403, 409, 429, 503)},
     }
 
 
-def _exchange_key() -> Json:
+def _exchange_key(name: str) -> Json:
     return {
-        **_about("exchangeKey", "devices", "Ask whether the device's key is known here."),
+        **_about(name, "devices", "Ask whether the device is known here; bring another key, or the signature over the challenge."),
         "security": _as_device(),
-        "requestBody": {
-            "description": "Agents repeat the uuid and the key; nobody reads it.",
-            "content": {"application/json": {"schema": {}}},
-        },
-        "responses": {"200": _gives("It is.", "KeyExchange"), **_refusals(*_BODY, *_DEVICE)},
+        "parameters": [_encoding()],
+        "requestBody": {**_takes("Exchange"), "required": False},
+        "responses": {"200": _gives("It is, by the key it brought from now on.", "KeyExchange"), **_refusals(*_BODY, *_DEVICE, 409)},
     }
 
 
@@ -181,6 +183,7 @@ def _schemas() -> Json:
         "Error": _object({"error": {"type": "string", "minLength": 1, "description": "Why, in a sentence."}}, closed=True),
         "Registration": _registration(),
         "Registered": _registered(),
+        "Exchange": _exchange(),
         "KeyExchange": _object({"status": {"const": "ok"}, "message": {"type": "string"}, "device": _object(_known())}),
         "State": _by_uuid({"$ref": "#/components/schemas/Target"}),
         "Target": _target(),
@@ -202,7 +205,20 @@ def _registration() -> Json:
         "deviceType": text,
         "deviceApiKey": {**text, "minLength": SHORTEST_KEY, "description": "Made by the device; 64 hex digits are usual."},
     }
-    return _object(required, {"applicationId": {"description": "Told again in the answer."}})
+    signs = {"type": ["string", "null"], "description": "Ed25519, of an agent that signs: PEM, or 32 bytes in base64 or hex."}
+    return _object(required, {"applicationId": {"description": "Told again in the answer."}, "devicePublicKey": signs})
+
+
+def _exchange() -> Json:
+    key = {"type": ["string", "null"], "minLength": SHORTEST_KEY, "maxLength": LONGEST_KEY}
+    return _object(
+        {},
+        {
+            "uuid": {"type": ["string", "null"], "description": "As in the path."},
+            "deviceApiKey": {**key, "description": "The device's key from now on; the one it came with opens for a day more."},
+            "signature": {"type": ["string", "null"], "description": "Over the challenge, by the device's Ed25519 key: base64 or hex."},
+        },
+    )
 
 
 def _registered() -> Json:
@@ -213,7 +229,8 @@ def _registered() -> Json:
             "applicationId": {},
             "fleetId": {"type": ["string", "null"], "description": "The fleet of the provisioning key."},
             "createdAt": {"type": "string", "format": "date-time"},
-        }
+        },
+        {"challenge": {"type": ["string", "null"], "description": "For agents that sign."}} | {key: {"type": "null"} for key in _ABSENT},
     )
 
 
@@ -272,8 +289,10 @@ def _responses() -> Json:
 def _proofs() -> Json:
     return {
         "deviceKey": {"type": "apiKey", "in": "header", "name": "X-Device-API-Key", "description": "The key the device made."},
+        "agentKey": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "The same key."},
         "deviceBearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
         "provisioningKey": {"type": "http", "scheme": "bearer", "description": "A key that lets devices in: createProvisioningKey."},
+        "provisioningHeader": {"type": "apiKey", "in": "header", "name": "X-Provisioning-Key", "description": "The same key."},
         "signature": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature-256", "description": "sha256=<HMAC of the raw body>"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "The secret, for senders that do not sign."},
         "basic": {"type": "http", "scheme": "basic", "description": "The secret as a password, for senders that do not sign."},
@@ -310,7 +329,7 @@ def _refusals(*statuses: int) -> Json:
 
 
 def _as_device() -> list[Json]:
-    return [{"deviceKey": []}, {"deviceBearer": []}]
+    return [{"deviceKey": []}, {"agentKey": []}, {"deviceBearer": []}]
 
 
 def _uuid() -> Json:

@@ -8,7 +8,6 @@ from tests.api import Api
 from tests.conformance.agents import Agent
 from tests.conformance.test_polls import wanted
 
-pytestmark = pytest.mark.skip(reason="the server does not tell intervals yet")
 INTERVALS = ("targetStatePollIntervalMs", "reportIntervalMs")
 
 
@@ -36,13 +35,18 @@ async def test_a3_keeps_its_etag_while_its_intervals_stay(agent: Agent) -> None:
     assert [(await agent.poll(held)).status for _ in range(3)] == [304, 304, 304]
 
 
-async def test_a3_goes_by_the_interval_an_operator_gave_it_alone(operator: Api, agent: Agent) -> None:
-    await configure(operator, agent, {"intervals": {"targetStatePollIntervalMs": 30_000}})
+async def test_a3_is_told_the_intervals_that_an_operator_gave_it_and_no_others(operator: Api, agent: Agent) -> None:
+    intervals = {"targetStatePollIntervalMs": 30_000}
+    await configure(operator, agent, {"intervals": intervals})
 
-    told = (await agent.told())["config"]["intervals"]
+    assert (await agent.told())["config"]["intervals"] == intervals
 
-    assert told["targetStatePollIntervalMs"] == 30_000
-    assert type(told["reportIntervalMs"]) is int
+
+async def test_a3_devices_keep_to_intervals_of_their_own_lest_they_poll_together(agent: Agent, other: Agent) -> None:
+    one, another = [(await device.told())["config"]["intervals"]["targetStatePollIntervalMs"] for device in (agent, other)]
+
+    assert one != another
+    assert 0.8 < one / another < 1.25
 
 
 async def configure(operator: Api, agent: Agent, config: dict[str, Any]) -> None:

@@ -89,7 +89,7 @@ async def test_any_apps_that_an_operator_gave_as_an_array_are_told_as_a_map(oper
 
 async def test_any_setting_of_a_service_arrives_as_it_was_given(operator: Api, agent: Agent) -> None:
     config = {
-        "ports": ["8080:80", 9090], "environment": {"TZ": "UTC", "NAME": "Drückwerk \U0001f680", "EMPTY": ""}, "volumes": ["web:/data"],
+        "ports": ["8080:80", "9090"], "environment": {"TZ": "UTC", "NAME": "Drückwerk \U0001f680", "EMPTY": ""}, "volumes": ["web:/data"],
         "networks": ["front"], "restart": "unless-stopped", "labels": {"a": None}, "cpu": 0.5, "nested": [[{"deep": [True, False]}]],
         "livenessProbe": {"type": "http", "path": "/healthz", "port": 80, "periodSeconds": 10, "failureThreshold": 3},
     }  # fmt: skip

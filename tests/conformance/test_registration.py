@@ -61,7 +61,7 @@ async def test_any_registration_may_leave_the_application_out(stranger: Agent, p
 
 
 async def test_any_registration_may_say_what_the_server_has_no_use_for(stranger: Agent, provisioning: str) -> None:
-    assert (await stranger.register(provisioning, devicePublicKey="-----BEGIN", modules=[{"name": "gpio"}], fleetId="mine")).status == 200
+    assert (await stranger.register(provisioning, macAddress="02:42:00:00:00:01", modules=[{"name": "gpio"}], fleetId="mine")).status == 200
 
 
 async def test_any_name_may_be_in_any_language(stranger: Agent, provisioning: str) -> None:
