@@ -91,6 +91,8 @@ class Site:
         known = {"uuid": self.agent.uuid, "sender": self.endpoint.sender.value, "endpoint": self.endpoint.id, "secret": secret}
         case.path_parameters = {name: known[name] for name in case.path_parameters}
         is_registration = case.operation.label == REGISTER
+        case.headers.pop("X-Provisioning-Key", None)
+        case.headers.pop("X-Agent-Key", None)
         case.headers["Authorization"] = f"Bearer {self.provisioning if is_registration else self.agent.key}"
         case.headers["X-Device-API-Key"] = self.agent.key
         return case
