@@ -56,9 +56,9 @@ class FromMemory:
         return self._proxies.header is not None and self._proxies.certified(scope) == canonical(uuid)
 
 
-def _forms(tag: bytes) -> tuple[bytes, bytes, bytes]:
+def _forms(tag: bytes) -> tuple[bytes, ...]:
     """A tag as agents send it, alone: some without quotes, some as a weak one."""
-    return tag, tag[1:-1], b"W/" + tag
+    return tag, tag[1:-1], b"W/" + tag, b"W/" + tag[1:-1]
 
 
 async def _not_modified(send: Send, tag: bytes) -> None:
