@@ -114,6 +114,7 @@ async def remembering(polls: Polls) -> AsyncIterator[None]:
     """Keep memory true while the block runs."""
     follower, reader = Follower(polls), Reader(polls)
     polls.db.notifier.committed = polls.freshness.expire
+    polls.db.notifier.heard = polls.freshness.hint
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(follower.run(), name="follower"),

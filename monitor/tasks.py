@@ -23,7 +23,7 @@ async def monitoring(ctx: Context, allowed: Allowed) -> AsyncIterator[None]:
     db, wake, pushed = ctx.db, asyncio.Event(), asyncio.Event()
 
     def woken() -> None:
-        db.notifier.committed()  # by another process
+        db.notifier.heard()
         wake.set()
         pushed.set()
 

@@ -13,6 +13,8 @@ FRESH = 0.1
 """Seconds for which a look counts."""
 AHEAD = 0.05
 """Seconds after which the next look is taken, so that nobody has to wait for it."""
+HINTED = 0.02
+"""Seconds for which hints are ignored after a look."""
 PATIENCE = 2.0
 MOST_WAITING = 10_000
 
@@ -34,8 +36,13 @@ class Freshness:
         return age <= FRESH and self._looked_at > self._expired_at
 
     def expire(self) -> None:
-        """Something was committed: by this process, which then tells what it wrote, or by another that said so."""
+        """This process committed something: it is not to tell anything older than what it wrote itself."""
         self._expired_at = monotonic()
+
+    def hint(self) -> None:
+        """Another process committed something. Nobody waits for the next look for that: with many processes nothing else would be done."""
+        if monotonic() - self._looked_at > HINTED:
+            self._wanted.set()
 
     async def certain(self) -> None:
         """Wait until everything committed before this call is known; raises TimeoutError if the database does not answer."""

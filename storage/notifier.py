@@ -23,6 +23,8 @@ class Notifier:
         self._woken = asyncio.Event()
         self.committed: Callable[[], None] = lambda: None
         """Called at once when this process has committed something."""
+        self.heard: Callable[[], None] = lambda: None
+        """Called when any process says that it has."""
 
     def wake(self) -> None:
         """Something was committed."""
