@@ -82,7 +82,8 @@ class Gathering(Generic[Q, A]):
 
     async def _answer(self, asked: Mapping[Q, list[asyncio.Future[A]]]) -> None:
         try:
-            answers = await self._act([*asked])
+            async with asyncio.timeout(PATIENCE):  # nobody waits for longer; on a connection that died unheard it would be a minute
+                answers = await self._act([*asked])
         except asyncio.CancelledError:
             _refuse(asked, TimeoutError("the server ends"))
             raise
