@@ -254,7 +254,7 @@ async def _is_told(api: Api, uuid: str, image: str) -> bool:
     answer = await api.ask(
         "mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version } }", uuid=uuid, apps=web(image)
     )
-    return "errors" not in answer
+    return bool(answer.get("data"))
 
 
 async def _polled(wary: Wary, *apis: Api) -> str | None:
