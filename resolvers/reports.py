@@ -1,16 +1,18 @@
 """What a device's report means for the rollouts it is in."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from domain.devices import Report, Running, services_of
 from domain.events import EventType
 from domain.health import Outcome, Verdict, is_back, judge, trouble
 from domain.ids import DeviceId
 from domain.members import Offer
-from resolvers.gathering import Gathering
+from resolvers.gathering import PATIENCE, Gathering
 from storage import devices, events, members, turns
 from storage.connection import Connection
 from storage.database import Database
@@ -42,6 +44,8 @@ class Reports:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._gathering: Gathering[Said, None] = Gathering(self._save, most=SAVED_AT_ONCE, room=MOST_WAITING)
+        self._turns: WeakValueDictionary[DeviceId, asyncio.Lock] = WeakValueDictionary()
+        """What a device says is written in the order in which it came: two sets are under way, and the wrong one could be first."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -50,8 +54,9 @@ class Reports:
             yield
 
     async def keep(self, said: Said) -> None:
-        """Returns once it is committed; raises TimeoutError if that takes too long."""
-        await self._gathering.ask(said)
+        """Returns once it is committed, after what the device said before; raises TimeoutError if that takes too long."""
+        async with asyncio.timeout(PATIENCE), self._turns.setdefault(said.device, asyncio.Lock()):
+            await self._gathering.ask(said)
 
     async def _save(self, said: list[Said]) -> dict[Said, None]:
         return dict.fromkeys(await save(self._db, said))
