@@ -17,6 +17,8 @@ HINTED = 0.02
 """Seconds for which hints are ignored after a look."""
 PATIENCE = 2.0
 MOST_WAITING = 10_000
+_MARGIN = 0.01
+"""Seconds added where a whole FRESH must have passed: timers may fire a millisecond early."""
 
 
 class Freshness:
@@ -83,7 +85,7 @@ class Freshness:
 
 async def known_everywhere() -> None:
     """Wait until no process tells anything older than what was committed before this call."""
-    await asyncio.sleep(FRESH)
+    await asyncio.sleep(FRESH + _MARGIN)
 
 
 def _answer(waiting: list[asyncio.Future[None]], error: Exception | None) -> None:

@@ -10,10 +10,14 @@ from typing import Self
 
 from cryptography.fernet import Fernet
 
-from domain.pace import Pace
+from domain.devices import OFFLINE_AFTER
+from domain.pace import SPREAD, Pace
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
 from server.proxies import Proxies
+
+# Of the seconds of silence that OFFLINE_AFTER allows: two polls, each a tenth late.
+SLOWEST = int(OFFLINE_AFTER.total_seconds() / (2 * (1 + SPREAD)))
 
 
 class BadSetting(Exception):
@@ -76,8 +80,8 @@ def _seconds(environ: Mapping[str, str], name: str, usual: float) -> float:
         seconds = float(environ.get(name) or usual)
     except ValueError as bad:
         raise BadSetting(f"{name} must be seconds, not “{environ[name]}”") from bad
-    if not 1 <= seconds <= 86_400:
-        raise BadSetting(f"{name} must be 1 to 86400 seconds")
+    if not 1 <= seconds <= SLOWEST:
+        raise BadSetting(f"{name} must be 1 to {SLOWEST} seconds: whoever polls less often and misses a poll would be told of as offline")
     return seconds
 
 
