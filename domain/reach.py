@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from domain.ids import RolloutId
+from domain.statuses import Status
+
+UNDER_WAY = (Status.IN_PROGRESS, Status.PAUSED, Status.ROLLING_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,8 @@ class Reach:
     revision: int
     is_under_way: bool
     """It has not ended, so its devices are to poll more often."""
+    is_over: bool = False
+    """It has ended, and reaches nobody more."""
 
 
 @dataclass(frozen=True, slots=True)

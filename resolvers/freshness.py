@@ -15,7 +15,6 @@ AHEAD = 0.05
 """Seconds after which the next look is taken, so that nobody has to wait for it."""
 HINTED = 0.02
 """Seconds for which hints are ignored after a look."""
-PATIENCE = 2.0
 MOST_WAITING = 10_000
 _MARGIN = 0.01
 """Seconds added where a whole FRESH must have passed: timers may fire a millisecond early."""
@@ -47,14 +46,13 @@ class Freshness:
             self._wanted.set()
 
     async def certain(self) -> None:
-        """Wait until everything committed before this call is known; raises TimeoutError if the database does not answer."""
+        """Wait until everything committed before this call is known; raises TimeoutError if the database does not answer a look in time."""
         self._wanted.set()
         if len(self._waiting) >= MOST_WAITING or (self._is_lost and self._waiting):
             raise TimeoutError("changes cannot be read")
         looked = asyncio.get_running_loop().create_future()
         self._waiting.append(looked)
-        async with asyncio.timeout(PATIENCE):
-            await looked
+        await looked  # looks have a time limit of their own: one for each poll would cost as much as the rest of it
 
     async def wanted(self, within: float) -> None:
         """Wait until somebody wants to know, and no longer than so many seconds."""

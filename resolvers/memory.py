@@ -157,7 +157,16 @@ class Memory:
         for uuid, rank in ranks:
             packed = self._entries.get(uuid)
             if packed is not None and _HEAD.unpack_from(packed)[3] < since:
-                self._entries[uuid] = packed + _packed(Place(rollout, rank, 0))
+                self._entries[uuid] = self._still_open(packed) + _packed(Place(rollout, rank, 0))
+
+    def _still_open(self, packed: bytes) -> bytes:
+        """Without rollouts that are over and never reached the device: each would leave 17 bytes, and some images are pushed daily."""
+        places = [packed[start : start + _PLACE.size] for start in range(_HEAD.size, len(packed), _PLACE.size)]
+        return packed[: _HEAD.size] + b"".join(place for place in places if not self._is_over(place))
+
+    def _is_over(self, packed: bytes) -> bool:
+        rollout, rank, stood, _ = _PLACE.unpack(packed)
+        return stood == standing(rank, self._reaches[rollout]) == 0 and self._reaches[rollout].is_over
 
     def all_joined(self, rollout: RolloutId) -> None:
         """Whoever is not known as a member is none."""

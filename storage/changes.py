@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.ids import DeviceId, RolloutId
-from domain.reach import Reach
+from domain.reach import UNDER_WAY, Reach
+from domain.statuses import Status
 from storage.connection import Connection, Row
 
 KEPT = timedelta(minutes=10)
@@ -84,10 +85,12 @@ async def ranks(conn: Connection, rollout: RolloutId, after: int, limit: int) ->
 
 def reach_in(row: Row) -> Reach:
     """What a rollout's row says of its reach."""
+    status = Status(row["status"])
     return Reach(
         rollout_id=RolloutId(row["id"]),
         frontier=row["frontier"],
         reached=row["reached"],
         revision=row["revision"],
-        is_under_way=row["status"] in ("in_progress", "paused", "rolling_back"),
+        is_under_way=status in UNDER_WAY,
+        is_over=status.is_final,
     )

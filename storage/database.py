@@ -98,8 +98,8 @@ class Database:
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Connection]:
-        """A connection of its own, for whoever must not wait behind others; a statement that takes over 5 seconds loses it."""
-        conn = await asyncpg.connect(self.url, timeout=5, command_timeout=5, server_settings={"application_name": "rollwave polls"})
+        """A connection of its own, for whoever must not wait behind others; a statement that takes over 2 seconds loses it."""
+        conn = await asyncpg.connect(self.url, timeout=2, command_timeout=2, server_settings={"application_name": "rollwave polls"})
         try:
             yield conn
         finally:

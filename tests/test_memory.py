@@ -26,7 +26,7 @@ SOON = 5
 
 def a_reach(frontier: int, *, rollout: int = 1, reached: int | None = None, revision: int = 1, ended: bool = False) -> Reach:
     """A rollout that offers its image to so many, and has offered it to `reached`."""
-    return Reach(RolloutId(rollout), frontier, frontier if reached is None else reached, revision, not ended)
+    return Reach(RolloutId(rollout), frontier, frontier if reached is None else reached, revision, not ended, ended)
 
 
 def a_device(number: int, version: int = 1, *, config: dict[str, object] | None = None) -> Known:
@@ -163,6 +163,29 @@ def test_members_that_joined_are_told_from_memory_until_the_rollout_reaches_them
     for reached in range(4):
         memory.moved(a_reach(reached, revision=reached))
         assert [memory.find(device.uuid) is not None for device in devices] == [False] * reached + [True] * (4 - reached)
+
+
+def test_a_thousand_rollouts_that_never_reached_a_device_leave_no_trace_of_themselves() -> None:
+    memory, device = Memory(), a_device(1)
+    remember(memory, device)
+
+    def pushed(rollout: int, **ended: int) -> None:
+        memory.ranked(a_reach(0, rollout=rollout))
+        memory.join(RolloutId(rollout), [(device.uuid, 5)])
+        memory.all_joined(RolloutId(rollout))
+        memory.moved(a_reach(ended.get("reached", 3), rollout=rollout, revision=2, ended=True))
+
+    pushed(1)
+    pushed(2)
+    after_two = len(memory._entries[device.uuid])
+    for rollout in range(3, 1000):
+        pushed(rollout)
+    assert len(memory._entries[device.uuid]) == after_two
+    assert memory.find(device.uuid) is not None
+
+    pushed(1000, reached=6)
+    pushed(1001)
+    assert memory.find(device.uuid) is None, "one that did reach it is not forgotten"
 
 
 def test_two_rankings_at_once_are_joined_one_by_one() -> None:
