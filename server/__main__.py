@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -43,9 +44,16 @@ async def _serve(settings: Settings, url: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings, url) as server:
+        _spare_what_stays()
         log.info("listening on %s", server.url)
         await stop.wait()
         log.info("stopping")
+
+
+def _spare_what_stays() -> None:
+    """Have the collector leave alone what lives as long as the process: to look through it takes 60 ms in which nobody is answered."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _token(url: str, name: str) -> None:
