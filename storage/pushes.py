@@ -91,10 +91,11 @@ async def claim(conn: Connection, spared: Sequence[str], now: datetime, lease: t
     row = await conn.fetchrow(
         """
         update pushes set leased_until = $1::timestamptz + $2::interval
-         where id = (select id from pushes p
+         where id = (select id from pushes
                       where due_at <= $1 and (leased_until is null or leased_until <= $1)
                         and split_part(repository, '/', 1) <> all ($3::text[])
-                        and not exists (select from pushes where repository = p.repository and due_at is not null and leased_until > $1)
+                        -- Not “exists”: of a thousand that wait for one repository each would look at all the others.
+                        and repository not in (select repository from pushes where due_at is not null and leased_until > $1)
                       order by due_at, id limit 1
                         for update skip locked)
         returning *
