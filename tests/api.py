@@ -279,4 +279,4 @@ async def eventually(check: Callable[[], Awaitable[Any]], wanted: Any, seconds: 
             while (answer := await check()) != wanted:
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        assert answer == wanted, f"not within {seconds} s"
+        assert answer == wanted, f"not within {seconds} s, but {answer!r}"
