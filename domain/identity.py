@@ -1,6 +1,7 @@
 """Who a device is: what it proves itself by, and whether it may have anything."""
 
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,9 @@ from domain.ids import DeviceId
 # An agent that lost power between our answer and its disk knows its old key only; for so long it gets in with that.
 OVERLAP = timedelta(hours=24)
 SHORTEST_KEY, LONGEST_KEY = 32, 255
+# What every proxy passes on in a header as it is: others strip spaces, and read bytes beyond ASCII each in its own way.
+KEY = f"^[!-~]{{{SHORTEST_KEY},{LONGEST_KEY}}}$"
+_is_key = re.compile(KEY).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +58,5 @@ class Identity:
 
 def check_key(key: str) -> None:
     """Raise BadInput for a key that a device had better not have: agents make 64 hex digits, anything much shorter could be guessed."""
-    if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
-        raise BadInput(f"deviceApiKey: {SHORTEST_KEY} to {LONGEST_KEY} characters")
+    if not _is_key(key):
+        raise BadInput(f"deviceApiKey: {SHORTEST_KEY} to {LONGEST_KEY} letters, digits and signs of ASCII, and no spaces")

@@ -46,8 +46,10 @@ async def register(ctx: Context, provisioning_key: str, asked: Registration) -> 
     """Let a device in, and what it has to sign, if it signs.
 
     Registering again with the same key is answered alike, whatever has become of the provisioning key. Raises Unauthenticated for a
-    provisioning key that lets nobody in, Conflict for a uuid with another key, and Forbidden for a device that was revoked.
+    provisioning key that lets nobody in, BadInput for a key that `check_key` refuses, Conflict for a uuid with another key, and Forbidden
+    for a device that was revoked.
     """
+    rules.check_key(asked.key)
     async with ctx.db.transaction() as conn:
         now, allowed = await ctx.db.now(conn), await _allowed(conn, provisioning_key)
         proofs = Proofs(keys.digest(asked.key), asked.public_key, asked.public_key and secrets.token_bytes(32))
@@ -63,8 +65,8 @@ async def exchange(ctx: Context, uuid: str, claim: Claim, new_key: str | None, s
     """A device asks whether it is known, and may bring another key; the one it came with opens for a while longer.
 
     A device that waits for an operator may do so too: it knows then that it is through with registering. Raises what `prove` does,
-    Forbidden for one that was revoked, BadInput for a key that is too short, and WrongKey for a signature that is not the device's over
-    its challenge.
+    Forbidden for one that was revoked, BadInput for a key that `check_key` refuses, and WrongKey for a signature that is not the device's
+    over its challenge.
     """
     async with ctx.db.transaction() as conn:
         known = await _proven(ctx, conn, await identity.locked(conn, checked_uuid(uuid)), uuid, claim)

@@ -56,7 +56,7 @@ def inflated(body: bytes, encoding: str) -> bytes:
     """Undo gzip; a small body that would become a huge one is refused before it does."""
     if encoding.lower() in ("", "identity"):
         return body
-    if encoding.lower() != "gzip":
+    if encoding.lower() not in ("gzip", "x-gzip"):  # the same, says RFC 9110, 8.4.1.3
         raise HTTPException(415, f"the content encoding “{encoding[:32]}” is not understood; send gzip or none")
     inflater = zlib.decompressobj(wbits=31)
     try:

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 async def refused(_: Request, error: Exception) -> Response:
     """Somebody asked for what cannot be."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    return JSONResponse({"error": str(error)}, status)
+    # RFC 9110, 11.6.1: a 401 names a scheme.
+    return JSONResponse({"error": str(error)}, status, headers={"www-authenticate": "Bearer"} if status == 401 else None)
 
 
 async def to_be_mended(_: Request, error: Exception) -> Response:

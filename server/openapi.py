@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.endpoints import Sender
-from domain.identity import LONGEST_KEY, SHORTEST_KEY
+from domain.identity import KEY
 from server.bodies import MOST_INFLATED, MOST_SENT
 from server.devices import HIGHEST_VERSION
 
@@ -203,14 +203,14 @@ def _registration() -> Json:
         "uuid": _uuid_text(),
         "deviceName": text,
         "deviceType": text,
-        "deviceApiKey": {**text, "minLength": SHORTEST_KEY, "description": "Made by the device; 64 hex digits are usual."},
+        "deviceApiKey": {"type": "string", "pattern": KEY, "description": "Made by the device; 64 hex digits are usual."},
     }
     signs = {"type": ["string", "null"], "description": "Ed25519, of an agent that signs: PEM, or 32 bytes in base64 or hex."}
     return _object(required, {"applicationId": {"description": "Told again in the answer."}, "devicePublicKey": signs})
 
 
 def _exchange() -> Json:
-    key = {"type": ["string", "null"], "minLength": SHORTEST_KEY, "maxLength": LONGEST_KEY}
+    key = {"type": ["string", "null"], "pattern": KEY}
     return _object(
         {},
         {
@@ -282,8 +282,9 @@ def _receipt() -> Json:
 
 def _responses() -> Json:
     """The refusals, by their status."""
-    late = {"headers": _named("Retry-After")}
-    return {f"Refused{status}": {**_gives(why, "Error"), **(late if status in (429, 503) else {})} for status, why in _WHY.items()}
+    more = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+    headers = {status: {"headers": _named(name)} for status, name in more.items()}
+    return {f"Refused{status}": {**_gives(why, "Error"), **headers.get(status, {})} for status, why in _WHY.items()}
 
 
 def _proofs() -> Json:
@@ -303,6 +304,7 @@ def _headers() -> Json:
     return {
         "ETag": {"required": True, "description": "Strong, and quoted.", "schema": {"type": "string", "pattern": '^"[!#-~]+"$'}},
         "Cache-Control": {"required": True, "schema": {"type": "string"}},
+        "WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}},
         "Retry-After": {"description": "In seconds.", "schema": {"type": "integer", "minimum": 0}},
     }
 

@@ -47,7 +47,7 @@ class FromMemory:
         if held is not None and held in _forms(tag := etag(entry.version, entry.digest).encode()):
             await _not_modified(send, tag)
             return True
-        body = await self._polls.remembered(raw, claim) if held is None or _OURS(held) else None
+        body = await self._polls.whole(raw, entry) if held is None or _OURS(held) else None
         if body is not None:
             await _whole(send, etag(body.version, body.digest).encode(), body.to(uuid, raw, self._polls.pace))
         return body is not None

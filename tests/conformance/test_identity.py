@@ -107,8 +107,8 @@ async def test_any_agent_that_forgot_its_new_key_brings_another_with_the_old_one
     assert [await opens(agent, key) for key in (new, agent.key, forgotten)] == [200, 200, 401]
 
 
-@pytest.mark.parametrize("key", ["k" * 31, "k" * 256, ""])
-async def test_any_new_key_that_could_be_guessed_is_refused_and_the_old_one_stays(agent: Agent, key: str) -> None:
+@pytest.mark.parametrize("key", ["k" * 31, "k" * 256, "", " " * 64, "é" * 64])
+async def test_any_new_key_that_could_be_guessed_or_that_no_header_carries_is_refused_and_the_old_one_stays(agent: Agent, key: str) -> None:
     assert (await a3_exchanged(agent, deviceApiKey=key)).status == 400
     assert (await agent.poll()).status == 200
 

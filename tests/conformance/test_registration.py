@@ -164,8 +164,8 @@ async def test_any_registration_under_something_else_than_a_uuid_is_refused(stra
     assert (status, "uuid" in error) == (400, True), error
 
 
-@pytest.mark.parametrize("key", ["k" * 31, "k" * 256])
-async def test_any_key_too_short_to_be_safe_or_too_long_is_refused(stranger: Agent, provisioning: str, key: str) -> None:
+@pytest.mark.parametrize("key", ["k" * 31, "k" * 256, " " * 40, "k" * 40 + " ", "k k" * 20, "é" * 40, "k\r\n" * 20])
+async def test_any_key_that_could_be_guessed_or_that_no_header_carries_is_refused(stranger: Agent, provisioning: str, key: str) -> None:
     status, error = await introduced(stranger, provisioning, {**stranger.introduction, "deviceApiKey": key})
 
     assert (status, "deviceApiKey" in error) == (400, True), error
@@ -185,16 +185,18 @@ async def test_any_registration_too_deep_to_be_kept_is_refused(stranger: Agent, 
     assert (status, "cannot be kept" in error) == (400, True), error
 
 
-@pytest.mark.parametrize("body", [None, [], "text", 7, {}, [{}]], ids=repr)
+@pytest.mark.parametrize("body", [None, [], "text", 7, [{}]], ids=repr)
 async def test_any_registration_that_is_no_object_is_refused(stranger: Agent, provisioning: str, body: Any) -> None:
-    assert (await introduced(stranger, provisioning, body))[0] == 400
+    status, error = await introduced(stranger, provisioning, body)
+
+    assert (status, "object" in error) == (400, True), error
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Bearer "}, {"Authorization": "Bearer wrong"}], ids=repr)
 async def test_any_stranger_without_a_provisioning_key_is_turned_away(stranger: Agent, headers: dict[str, str]) -> None:
     answer = await stranger.ask("POST", REGISTER, orjson.dumps(stranger.introduction), headers)
 
-    assert (answer.status, bool(answer.error)) == (401, True)
+    assert (answer.status, answer.headers["WWW-Authenticate"], bool(answer.error)) == (401, "Bearer", True)
     assert (await stranger.poll()).status == 404
 
 
