@@ -153,6 +153,8 @@ def _services(app: str, body: object) -> list[dict[str, Any]]:
     services = body.get("services") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(services, list) or not all(isinstance(service, dict) for service in services):
         raise BadInput(f"apps.{app}.services must be a list of objects")
+    if str(body.get("appId", app)) != app:
+        raise BadInput(f"apps.{app}.appId is {str(body['appId'])[:80]}, and must be the id that it stands under")
     if len(services) > MOST:
         raise BadInput(f"apps.{app}.services: at most {MOST}, these are {len(services)}")
     return services

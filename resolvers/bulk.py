@@ -59,6 +59,8 @@ async def label(ctx: Context, chosen: Chosen, labels: object, without: Sequence[
     written = {} if labels is None else labels_of.checked(labels)
     if not written and not without:
         raise BadInput("give labels to set, or names of labels to remove")
+    if both := written.keys() & without:
+        raise BadInput(f"label {min(both)} is to be set and to be removed; say one of them")
     portion = await _portion(ctx, chosen, first, after)
     async with ctx.db.transaction() as conn:
         ids = [device.id for device in portion.devices]

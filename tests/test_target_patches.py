@@ -210,7 +210,7 @@ async def test_labels_are_merged_on_many_devices_and_one_that_would_have_too_man
     assert [done.refused for done in changed.results] == [None, "labels: at most 64, and with these it would have more"]
     found = [await devices.by_id(field.operator, device) for device in (few, full)]
     assert [device and device.labels for device in found] == [{"site": "paris", "tier": "edge"}, labels]
-    wrong: list[tuple[object, list[str]]] = [({}, []), (None, []), ({"": "x"}, []), ({"a": 1}, []), ([], ["old"])]
+    wrong: list[tuple[object, list[str]]] = [({}, []), (None, []), ({"": "x"}, []), ({"a": 1}, []), ([], ["old"]), ({"a": "1"}, ["a"])]
     for given, without in wrong:
         with pytest.raises(BadInput):
             await bulk.label(field.operator, Chosen.of(None, None, everybody=True), given, without, 10, None)
@@ -325,6 +325,13 @@ def test_names_that_no_container_could_have_are_refused(name: str) -> None:
         read({"1001": {"services": [{"serviceName": name, "imageName": "nginx"}]}})
     with pytest.raises(BadInput, match=r"apps: .* is not a name"):
         read({name: {"services": []}})
+
+
+def test_an_app_under_the_id_of_another_is_refused_since_agents_go_by_either() -> None:
+    with pytest.raises(BadInput, match=r"apps\.1001\.appId is 5, and must be the id that it stands under"):
+        read({"1001": {"appId": 5, "services": []}})
+    for app in ({"appId": 1001}, {"appId": "1001"}, {}):
+        assert read({"1001": {**app, "services": []}})[0]
 
 
 def test_there_are_ends_to_how_much_a_device_can_be_told() -> None:
