@@ -62,11 +62,14 @@ class Polls:
 
     def recall(self, uuid: bytes, claim: Claim) -> Entry | None:
         """What is known for certain of a device that proves itself; None where the database has to be asked."""
-        entry = self.memory.find(uuid) if self.freshness.is_fresh() else None
-        if entry is None or not (claim.is_certified or _opens(claim.key, entry.key_hash)):
-            return None
-        self._saw(uuid, entry)
+        entry = self._proved(uuid, claim) if self.freshness.is_fresh() else None
+        if entry is not None:
+            self._saw(uuid, entry)
         return entry
+
+    def _proved(self, uuid: bytes, claim: Claim) -> Entry | None:
+        entry = self.memory.find(uuid)
+        return entry if entry is not None and (claim.is_certified or _opens(claim.key, entry.key_hash)) else None
 
     def _saw(self, uuid: bytes, entry: Entry) -> None:
         now = _now()
@@ -85,14 +88,20 @@ class Polls:
 
     async def remembered(self, uuid: bytes, claim: Claim) -> Body | None:
         """What memory has for a device that proves itself, once it is certain that nobody has told it anything newer."""
-        if self.memory.find(uuid) is None:
-            return None
+        proved = self._proved(uuid, claim)
+        return None if proved is None else await self.whole(uuid, proved)
+
+    async def whole(self, uuid: bytes, proved: Entry) -> Body | None:
+        """The same for a device that has proved itself by this entry: its key is not hashed again, but must still be the one."""
         try:
             await self.freshness.certain()
         except TimeoutError:
             return None
-        entry = self.recall(uuid, claim)
-        return None if entry is None else self.memory.body(entry.digest)
+        entry = self.memory.find(uuid)
+        if entry is None or entry.key_hash != proved.key_hash:
+            return None
+        self._saw(uuid, entry)
+        return self.memory.body(entry.digest)
 
     async def identify(self, uuid: str, claim: Claim) -> DeviceId:
         """Which device says something; raises what `tell` raises. It takes nothing that it is offered."""

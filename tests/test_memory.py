@@ -15,9 +15,11 @@ from domain.pace import Pace
 from domain.reach import Place, Reach, standing
 from domain.targets import Target
 from resolvers.answers import Body
+from resolvers.context import Context
 from resolvers.freshness import FRESH, MOST_WAITING, Freshness
 from resolvers.gathering import Gathering
 from resolvers.memory import BODIES, Memory
+from resolvers.polls import Polls
 from storage.answers import Known
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -364,6 +366,23 @@ async def test_a_look_that_began_before_the_question_does_not_count_for_it() -> 
     look(freshness)
 
     await asyncio.wait_for(certain, SOON)
+
+
+async def test_whoever_proved_itself_is_told_the_whole_unless_its_key_is_replaced_before_that_is_certain(operator: Context) -> None:
+    polls, device = Polls(operator.db, Pace()), a_device(7)
+    with_another_key = replace(device, identity=replace(device.identity, key_hash=b"K" * 32))
+    look(polls.freshness)
+    for found, told in ((device, True), (with_another_key, False), (None, False)):
+        remember(polls.memory, device)
+        proved = polls.memory.find(device.uuid)
+        assert proved is not None
+        answer = asyncio.create_task(polls.whole(device.uuid, proved))
+        await turn()
+        polls.memory.drop([device.uuid])
+        remember(polls.memory, *([] if found is None else [found]))
+        assert not answer.done()
+        look(polls.freshness)
+        assert (await asyncio.wait_for(answer, SOON) is not None) == told
 
 
 async def test_whoever_asks_during_a_look_has_the_next_one_taken_at_once() -> None:

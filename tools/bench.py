@@ -145,7 +145,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rollwave-bench-") as directory:
         Path(directory).chmod(0o755)  # as root PostgreSQL runs under another user, who has to get in
-        with embedded_postgres(Path(directory) / "data") as url:
+        # When a rollback was committed is asked of PostgreSQL.
+        with embedded_postgres(Path(directory) / "data", {"track_commit_timestamp": "on"}) as url:
             measured = asyncio.run(measure(url, given.some, given.many))
     if given.json is not None:
         given.json.write_text(json.dumps([{**asdict(figure), "ratio": figure.ratio} for figure in measured], indent=2) + "\n")

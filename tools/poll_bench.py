@@ -11,6 +11,7 @@ from multiprocessing import get_context
 
 import orjson
 
+from domain.events import EventType
 from domain.ids import DeviceId, RolloutId
 from domain.requests import Request
 from monitor.reconciler import reconcile
@@ -26,8 +27,8 @@ from tools.pushing import pushed
 SECRET = "of-a-benchmark-only"
 IMAGE = "acme/lamp:1.0.0"
 POLLED, SECONDS, ROUNDS = 10_000, 6.0, 3
-SETTLED = 5.0
-"""Seconds without growth after which a server has read its devices."""
+SETTLED = 20.0
+"""Seconds without growth after which a server has read its devices; of a million it may have to wait for PostgreSQL longer than 5."""
 
 
 async def figures(operator: Context, some: int, many: int) -> AsyncIterator[Figure]:
@@ -71,7 +72,7 @@ async def memory(operator: Context, devices: int) -> Figure:
 
 
 async def rollback(operator: Context, count: int) -> Figure:
-    """Seconds from a committed rollback until no process told anybody otherwise any more; every device is asked afterwards."""
+    """Seconds from the commit of a rollback until no process told anybody otherwise any more; every device is asked afterwards."""
     uuids = await _uuids(operator, await crowd(operator.db, count, "acme/door:1.0.0"))
     rollout = await _everybody_took_it(operator, "acme/door:2.0.0")
     async with a_process(operator.db.url, SECRET) as one, a_process(operator.db.url, SECRET) as other:
@@ -83,7 +84,7 @@ async def rollback(operator: Context, count: int) -> Figure:
         *wrong, committed = await asyncio.gather(*[_last_wrong(server.url, polls) for server in servers], _roll_back(operator, rollout))
         for server in servers:
             await _all_know(server.url, polls)
-    return Figure("rollback_told_100k", max(0.0, max(wrong) - committed), "s")
+    return Figure("rollback_told_100k", max(wrong) - committed, "s")
 
 
 async def _everybody_took_it(operator: Context, image: str) -> RolloutId:
@@ -98,10 +99,21 @@ async def _everybody_took_it(operator: Context, image: str) -> RolloutId:
 
 
 async def _roll_back(operator: Context, rollout: RolloutId) -> float:
-    """Once polls have been answered for a while, which takes a second to begin; returns when it was committed."""
+    """Once polls have been answered for a while, which takes a second to begin; returns when it was committed.
+
+    PostgreSQL says when: this process has its turn late, beside two servers and two who poll on two cores.
+    """
     await asyncio.sleep(SECONDS / 2)
     await rollouts.request(operator, rollout, Request.ROLL_BACK)
-    return time.perf_counter()
+    async with operator.db.reading() as conn:
+        committed: float = await conn.fetchval(
+            """
+            select extract(epoch from min(pg_xact_commit_timestamp(xid::xid)))::float8
+              from events where rollout_id = $1 and type = $2
+            """,
+            rollout, EventType.ROLLBACK_STARTED.value,
+        )  # fmt: skip
+    return committed
 
 
 async def _last_wrong(url: str, polls: Sequence[bytes]) -> float:
@@ -120,7 +132,7 @@ async def _listen(url: str, polls: Sequence[bytes]) -> float:
     def hear(head: bytes, waited: float) -> None:
         nonlocal last
         if head[9:12] == b"304":
-            last = max(last, time.perf_counter() - waited)
+            last = max(last, time.time() - waited)
 
     await hammer.hear_for(url, polls, SECONDS, 8, hear)
     assert last, "nobody was told that nothing had happened before it did"

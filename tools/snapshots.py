@@ -29,8 +29,17 @@ def rest_routes() -> str:
     return json.dumps(openapi.document(), indent=2, ensure_ascii=False) + "\n"
 
 
-def database_schema(url: str) -> str:
-    """The layout of a database, without what differs from one dump to the next."""
+def database_schema() -> str:
+    """The layout of the database, as our own PostgreSQL writes it."""
+    with tempfile.TemporaryDirectory(prefix="rollwave-snapshots-") as directory:
+        Path(directory).chmod(0o755)  # as root PostgreSQL runs under another user, who has to get in
+        with embedded_postgres(Path(directory) / "data", {"fsync": "off"}) as url:
+            asyncio.run(migrate(url))
+            return _dump(url)
+
+
+def _dump(url: str) -> str:
+    """The layout without what differs from one dump to the next."""
     program = Path(str(metadata.distribution("embedded-postgres").locate_file(""))) / PROGRAMS / "bin" / "pg_dump"
     what = ["--schema-only", "--no-owner", "--no-privileges", "--exclude-table=_pogo_*"]
     dumped = subprocess.run([program, *what, url], check=True, capture_output=True, text=True).stdout
@@ -42,11 +51,7 @@ def main() -> None:
     """Write all three."""
     GRAPHQL.write_text(graphql_schema())
     OPENAPI.write_text(rest_routes())
-    with tempfile.TemporaryDirectory(prefix="rollwave-snapshots-") as directory:
-        Path(directory).chmod(0o755)  # as root PostgreSQL runs under another user, who has to get in
-        with embedded_postgres(Path(directory) / "data", {"fsync": "off"}) as url:
-            asyncio.run(migrate(url))
-            SQL.write_text(database_schema(url))
+    SQL.write_text(database_schema())
 
 
 if __name__ == "__main__":
