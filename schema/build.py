@@ -1,29 +1,46 @@
 """The schema itself."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError, StringValueNode, ValidationRule
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
+from schema import lookup
 from schema.errors import Errors, is_ours
 from schema.mutations import Mutation
 from schema.queries import Query
+from schema.results import HANDLERS
+from schema.scalars import SCALARS
 from schema.subscriptions import Subscription
 
 log = logging.getLogger(__name__)
 
 
-class _NoNullCharacters(ValidationRule):
+class NoNullCharacters(ValidationRule):
     """PostgreSQL keeps no null characters. In variables the body's parser refuses them; this is for those in the document."""
 
     def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
         if "\0" in node.value:
             self.report_error(GraphQLError("a string holds a null character", node))
+
+
+class FreshSession(SchemaExtension):
+    """Each operation, and each event of a subscription, reads anew: a WebSocket has one session for all of them."""
+
+    def on_operation(self) -> Iterator[None]:
+        self.execution_context.context = self.execution_context.context.fresh()
+        yield
+
+    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
+        yield
+        self.execution_context.context.forget()
 
 
 class _Schema(strawberry.Schema):
@@ -43,6 +60,8 @@ schema = _Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[Errors, lambda: MaxTokensLimiter(2000), lambda: AddValidationRules([_NoNullCharacters])],
-    config=StrawberryConfig(sort_schema=True),
+    types=lookup.TYPES,
+    extensions=[FreshSession, Errors, lambda: MaxTokensLimiter(2000), lambda: AddValidationRules([NoNullCharacters])],
+    exception_handlers=HANDLERS,
+    config=StrawberryConfig(sort_schema=True, scalar_map=SCALARS),
 )

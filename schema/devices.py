@@ -1,7 +1,7 @@
 """Devices, as a client sees them."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 from strawberry.scalars import JSON
@@ -9,13 +9,22 @@ from strawberry.scalars import JSON
 from domain import aside as set_aside
 from domain import devices as domain
 from domain import differences, targets
+from domain.audit import Subject
 from domain.ids import DeviceId, RolloutId
-from resolvers import aside, devices, explanations, fleet
-from schema.enums import AsideKind, DifferenceKind
+from domain.members import Member
+from resolvers import aside, devices, explanations, fleet, provisioning
+from schema.audit import AuditEntry, trail
+from schema.enums import AsideKind, DeviceStanding, DifferenceKind, SubjectKind
 from schema.explanations import DeviceExplanation
-from schema.paging import DEFAULT, Connection, paged
+from schema.nodes import Node, node_id
+from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
 from schema.rollouts import RolloutDevice
+from schema.scalars import UUID, ImageReference
 from schema.session import Info
+
+if TYPE_CHECKING:
+    from schema.fleets import Fleet
+    from schema.provisioning import ProvisioningKey
 
 
 @strawberry.type(description="What a device should run, rollouts included: what its next poll will say.")
@@ -59,7 +68,7 @@ class Difference:
     app: str = strawberry.field(description="The id of its app.")
     service: str = strawberry.field(description="Its name.")
     kind: DifferenceKind = strawberry.field(description="In what it differs.")
-    wanted: str | None = strawberry.field(description="The image it should run; null: none.")
+    wanted: ImageReference | None = strawberry.field(description="The image it should run; null: none.")
     running: str | None = strawberry.field(description="The image that the device last reported; null: it did not name the service.")
     status: str | None = strawberry.field(description="What it said of the container: running, exited, …")
 
@@ -69,81 +78,120 @@ class Difference:
             app=found.app,
             service=found.service,
             kind=found.kind,
-            wanted=None if found.wanted is None else str(found.wanted),
+            wanted=None if found.wanted is None else ImageReference(str(found.wanted)),
             running=found.running,
             status=found.status,
         )
 
 
 @strawberry.type(description="One machine in the field.")
-class Device:
-    uuid: strawberry.ID = strawberry.field(description="The name it gave itself when it registered.")
+class Device(Node):
+    uuid: UUID = strawberry.field(description="The name it gave itself when it registered.")
+    version: int = strawberry.field(
+        description="Rises when operators change what is written here of it: labels, standing, being set aside, keys. Not with what it reports."
+    )
     name: str = strawberry.field(description="What people call it.")
     type: str = strawberry.field(description="What kind of machine it is.")
-    fleet: str | None = strawberry.field(description="The fleet its provisioning key belongs to.")
     created_at: datetime = strawberry.field(description="When it registered.")
     last_seen_at: datetime | None = strawberry.field(description="When it last polled or reported, to half a minute.")
     labels: JSON = strawberry.field(
         description="What operators wrote on it, strings by name. A rollout reads them when it ranks its devices and not again: "
         "the time zone whose window a device waits for, and the value of a label of which only so many may be on their way."
     )
-    is_waiting: bool = strawberry.field(description="Whether it gets nothing until `acceptDevice`, as its provisioning key wants it.")
+    standing: DeviceStanding = strawberry.field(description="Whether it may take part.")
     revoked_at: datetime | None = strawberry.field(description="Since when it is let in no more; null if it is.")
-    device_id: strawberry.Private[DeviceId]
     source: strawberry.Private[domain.Device]
 
     @classmethod
     def of(cls, device: domain.Device) -> Self:
         return cls(
-            uuid=strawberry.ID(device.uuid),
+            id=node_id("Device", device.uuid),
+            uuid=UUID(device.uuid),
+            version=device.version,
             name=device.name,
             type=device.type,
-            fleet=device.fleet,
             created_at=device.created_at,
             last_seen_at=device.last_seen_at,
             labels=JSON(device.labels),
-            is_waiting=device.is_waiting,
+            standing=_standing(device),
             revoked_at=device.revoked_at,
-            device_id=device.id,
             source=device,
         )
 
+    @strawberry.field(description="The fleet its provisioning key belongs to; null is none.")
+    def fleet(self) -> Annotated["Fleet", strawberry.lazy("schema.fleets")] | None:
+        from schema.fleets import Fleet
+
+        return None if self.source.fleet is None else Fleet.of(self.source.fleet)
+
     @strawberry.field(description="Whether it was heard of within the last eight minutes.")
     async def online(self, info: Info) -> bool:
-        return await fleet.is_online(info.context.ctx, self.source)
+        return self.source.is_online(await info.context.now())
 
     @strawberry.field(description="Every service whose last report is not what the device should run now; all, if it never reported.")
     async def differences(self, info: Info) -> list[Difference]:
-        return [Difference.of(found) for found in await fleet.differences_of(info.context.ctx, self.device_id)]
+        return [Difference.of(found) for found in await _differences(info, self.source.id)]
 
     @strawberry.field(description="Whether there are none.")
     async def in_sync(self, info: Info) -> bool:
-        return not await fleet.differences_of(info.context.ctx, self.device_id)
+        return not await _differences(info, self.source.id)
 
     @strawberry.field(description="Whether and why it joins no rollout now; null if it does.")
     async def aside(self, info: Info) -> Aside | None:
-        found = await aside.of_device(info.context.ctx, self.device_id)
+        found = await info.context.load(aside.of_devices, self.source.id)
         return None if found is None else Aside.of(found)
 
     @strawberry.field(description="What it should run, rollouts included.")
     async def target_state(self, info: Info) -> TargetState:
-        return TargetState.of(await devices.target(info.context.ctx, self.device_id))
+        found = await info.context.load(devices.targets_of, self.source.id)
+        assert found is not None, "a device is registered together with its target"
+        return TargetState.of(found)
 
     @strawberry.field(description="What it last reported.")
     async def current_state(self, info: Info) -> CurrentState | None:
-        state = await devices.current_state(info.context.ctx, self.device_id)
-        return None if state is None else CurrentState.of(state)
+        found = await info.context.load(devices.current_states_of, self.source.id)
+        return None if found is None else CurrentState.of(found)
 
     @strawberry.field(
         description="Why it is on its images: what it is told to run, since when and because of what, what it said of that, and what "
-        "would change it. For a device in a rollout under way that rollout's devices are counted: ask it of one device, not of pages."
+        "would change it. For a device in a rollout under way that rollout's devices are counted.",
+        metadata={"cost": 20},
     )
     async def explain(self, info: Info) -> DeviceExplanation:
-        return DeviceExplanation.of(await explanations.of_device(info.context.ctx, self.device_id))
+        found = await info.context.load(explanations.of_devices, self.source.id)
+        assert found is not None, "every device has one"
+        return DeviceExplanation.of(found)
+
+    @strawberry.field(description="The provisioning key that it last registered with.")
+    async def provisioning_key(self, info: Info) -> Annotated["ProvisioningKey", strawberry.lazy("schema.provisioning")] | None:
+        from schema.provisioning import ProvisioningKey
+
+        found = await info.context.load(provisioning.of_devices, self.source.id)
+        return None if found is None else ProvisioningKey.of(found)
 
     @strawberry.field(description="Its places in rollouts, newest first.")
-    async def rollouts(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[RolloutDevice]:
+    async def rollouts(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[RolloutDevice]:
         async def read(before: int, limit: int) -> Any:
-            return await devices.places(info.context.ctx, self.device_id, RolloutId(before), limit)
+            return await info.context.load(devices.places_of, self.source.id, RolloutId(before), limit)
 
-        return await paged(first, after, 2**62, read, lambda member: member.rollout_id, RolloutDevice.of)
+        async def count() -> int:
+            return await info.context.load(devices.count_places_of, self.source.id) or 0
+
+        return await paged(first, after, _BY_ROLLOUT, read, RolloutDevice.of, count)
+
+    @strawberry.field(description="What operators did with it, newest first. For administrators.")
+    async def audit(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[AuditEntry]:
+        return await trail(info, Subject(SubjectKind.DEVICE, self.source.uuid), first, after)
+
+
+_BY_ROLLOUT: Key[Member, int] = numbered(LAST, lambda member: member.rollout_id)
+
+
+def _standing(device: domain.Device) -> DeviceStanding:
+    if device.revoked_at is not None:
+        return DeviceStanding.REVOKED
+    return DeviceStanding.WAITING if device.is_waiting else DeviceStanding.ACCEPTED
+
+
+async def _differences(info: Info, device: DeviceId) -> list[differences.Difference]:
+    return await info.context.load(fleet.differences_of_many, device) or []

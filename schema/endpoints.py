@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import strawberry
 
 from domain import endpoints as domain
+from domain.audit import Subject
 from domain.ids import DeliveryId, EndpointId
-from resolvers import deliveries
-from resolvers.endpoints import Wanted
-from schema.enums import Scheme, Sender
-from schema.paging import DEFAULT, Connection, paged
+from resolvers import deliveries, endpoints
+from schema.arguments import ById, ByNumber
+from schema.audit import AuditEntry, trail
+from schema.enums import Scheme, Sender, SubjectKind
+from schema.nodes import Node, node_id, number_asked
+from schema.paging import DEFAULT, After, Connection, First, Key, numbered, paged
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
 
 
 @strawberry.type(description="An address that one sender posts its webhooks to.")
-class WebhookEndpoint:
-    id: strawberry.ID = strawberry.field(description="Names this endpoint in every other call, and in its address.")
+class WebhookEndpoint(Node):
+    number: int = strawberry.field(description="As in its address: endpoints are counted from 1.")
+    version: int = strawberry.field(description="Rises with every change; `expectedVersion` is compared with it.")
     name: str = strawberry.field(description="What people call it.")
     sender: Sender = strawberry.field(description="Whose webhooks it understands.")
     scheme: Scheme = strawberry.field(description="How they prove where they come from.")
@@ -31,11 +35,15 @@ class WebhookEndpoint:
     enabled: bool = strawberry.field(description="Whether it is heard.")
     created_at: datetime = strawberry.field(description="When it was made.")
     rotated_at: datetime = strawberry.field(description="When its secret was made.")
+    key: strawberry.Private[EndpointId]
 
     @classmethod
     def of(cls, endpoint: domain.Endpoint) -> Self:
         return cls(
-            id=strawberry.ID(str(endpoint.id)),
+            id=node_id("WebhookEndpoint", endpoint.id),
+            number=endpoint.id,
+            version=endpoint.version,
+            key=endpoint.id,
             name=endpoint.name,
             sender=endpoint.sender,
             scheme=endpoint.scheme,
@@ -51,35 +59,39 @@ class WebhookEndpoint:
 
     @strawberry.field(description="What was posted to it, newest first.")
     async def deliveries(
-        self, info: Info, first: int = DEFAULT, after: str | None = None
+        self, info: Info, first: First = DEFAULT, after: After = None
     ) -> Connection[Annotated["Delivery", strawberry.lazy("schema.pushes")]]:
-        from schema.pushes import Delivery
+        from schema.pushes import NEWEST_DELIVERIES, Delivery
 
         async def read(before: int, limit: int) -> Any:
-            return await deliveries.page(info.context.ctx, DeliveryId(before), limit, EndpointId(int(self.id)))
+            return await info.context.load(deliveries.of_endpoints, self.key, DeliveryId(before), limit)
 
-        return await paged(first, after, 2**62, read, lambda row: row.id, Delivery.of)
+        async def count() -> int:
+            return await info.context.load(deliveries.count_of_endpoints, self.key) or 0
+
+        return await paged(first, after, NEWEST_DELIVERIES, read, Delivery.of, count)
+
+    @strawberry.field(description="What operators did with it, newest first. For administrators.")
+    async def audit(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[AuditEntry]:
+        return await trail(info, Subject(SubjectKind.WEBHOOK_ENDPOINT, str(self.key)), first, after)
 
 
-@strawberry.type(description="An endpoint, and a secret that is shown this once.")
-class WebhookSecret:
-    endpoint: WebhookEndpoint = strawberry.field(description="The endpoint.")
-    secret: str | None = strawberry.field(description="What the sender must know; null where Google signs.")
+_IN_ORDER: Key[domain.Endpoint, int] = numbered(0, lambda endpoint: endpoint.id)
 
 
-@strawberry.input(description="An address for one sender.")
-class CreateWebhookEndpointInput:
-    name: str = strawberry.field(description="What people call it.")
-    sender: Sender = strawberry.field(description="Whose webhooks it understands.")
-    scheme: Scheme | None = strawberry.field(
-        description="How they prove where they come from; null is the best that the sender can do.", default=None
-    )
-    default_host: str | None = strawberry.field(
-        description="The registry of images whose sender does not say which registry it is.", default=None
-    )
-    repositories: list[str] = strawberry.field(description="Patterns of the images it may speak for; none are all.", default_factory=list)
-    audience: str | None = strawberry.field(description="OIDC: for whom Google's token must be made.", default=None)
-    service_account: str | None = strawberry.field(description="OIDC: the e-mail address the token must be of.", default=None)
+@strawberry.type
+class EndpointQuery:
+    @strawberry.field(description="One address that a sender posts to, by its id or its number.")
+    async def webhook_endpoint(self, info: Info, id: ById = None, number: ByNumber = None) -> WebhookEndpoint | None:  # noqa: A002
+        found = await info.context.load(endpoints.many, EndpointId(number_asked("WebhookEndpoint", id, number)))
+        return None if found is None else WebhookEndpoint.of(found)
 
-    def wanted(self) -> Wanted:
-        return Wanted(self.name, self.sender, self.scheme, self.default_host, self.repositories, self.audience, self.service_account)
+    @strawberry.field(description="The addresses that senders post to, in the order they were made.")
+    async def webhook_endpoints(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[WebhookEndpoint]:
+        async def read(place: int, limit: int) -> Any:
+            return await endpoints.page(info.context.ctx, EndpointId(place), limit)
+
+        async def count() -> int:
+            return await endpoints.count(info.context.ctx)
+
+        return await paged(first, after, _IN_ORDER, read, WebhookEndpoint.of, count)

@@ -1,32 +1,62 @@
 """What happened, as a client sees it."""
 
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 from strawberry.scalars import JSON
 
 from domain import events as domain
+from resolvers import devices, rollouts
+from schema.enums import EventType
+from schema.nodes import Node, node_id
+from schema.scalars import UUID
+from schema.session import Info
+
+if TYPE_CHECKING:
+    from schema.devices import Device
+    from schema.rollouts import Rollout
+
+_KNOWN = {kind.value: kind for kind in EventType}
 
 
 @strawberry.type(description="Something that happened to a rollout or to a device in it.")
-class Event:
+class Event(Node):
     cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
     at: datetime = strawberry.field(description="When.")
-    type: str = strawberry.field(description="What: `image.batch_started`, `image.device_updated`, …")
-    rollout_id: strawberry.ID | None = strawberry.field(description="To which rollout.")
+    type: EventType | None = strawberry.field(
+        description="What; null for what a newer server, running beside this one, calls something new."
+    )
+    name: str = strawberry.field(description="The same as text, also of what is new: `image.batch_started`, `image.device_updated`, …")
     revision: int | None = strawberry.field(description="How many moves the rollout had made by then.")
-    device_uuid: strawberry.ID | None = strawberry.field(description="To which device, if to one.")
+    device_uuid: UUID | None = strawberry.field(description="To which device, if to one.")
     data: JSON = strawberry.field(description="The particulars.")
+    source: strawberry.Private[domain.Event]
 
     @classmethod
     def of(cls, event: domain.Event) -> Self:
         return cls(
+            id=node_id("Event", event.cursor),
             cursor=str(event.cursor),
             at=event.at,
-            type=str(event.type),
-            rollout_id=None if event.rollout_id is None else strawberry.ID(str(event.rollout_id)),
+            type=_KNOWN.get(event.type),
+            name=str(event.type),
             revision=event.revision,
-            device_uuid=None if event.device_uuid is None else strawberry.ID(event.device_uuid),
+            device_uuid=None if event.device_uuid is None else UUID(event.device_uuid),
             data=JSON(event.data),
+            source=event,
         )
+
+    @strawberry.field(description="To which rollout.")
+    async def rollout(self, info: Info) -> Annotated["Rollout", strawberry.lazy("schema.rollouts")] | None:
+        from schema.rollouts import Rollout
+
+        found = self.source.rollout_id and await info.context.load(rollouts.many, self.source.rollout_id)
+        return Rollout.of(found) if found else None
+
+    @strawberry.field(description="To which device, if to one.")
+    async def device(self, info: Info) -> Annotated["Device", strawberry.lazy("schema.devices")] | None:
+        from schema.devices import Device
+
+        found = self.device_uuid and await info.context.load(devices.by_uuids, str(self.device_uuid))
+        return Device.of(found) if found else None

@@ -1,61 +1,49 @@
 """Policies, as a client sees them."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
-from pydantic.alias_generators import to_camel
-
 from domain import policies as domain
 from domain import tags as domain_tags
-from domain.checks import CheckSettings
-from domain.errors import BadInput
+from domain.audit import Subject
 from domain.ids import PolicyId, RolloutId
 from domain.settings import PaceSettings, ScheduleSettings
-from resolvers import rollouts
-from schema.enums import RollbackMode, Strategy
-from schema.paging import DEFAULT, Connection, paged
+from resolvers import policies, rollouts
+from schema.arguments import WHICH, ById, ByNumber, Statuses
+from schema.audit import AuditEntry, trail
+from schema.enums import RollbackMode, Strategy, SubjectKind
+from schema.nodes import Node, node_id, number_asked
+from schema.paging import DEFAULT, After, Connection, First, Key, numbered, paged
 from schema.session import Info
 from schema.settings import (
     Check,
-    CheckInput,
     KindRates,
-    KindRatesInput,
     LabelCap,
     Pace,
-    PaceInput,
     Provenance,
-    ProvenanceInput,
     Ramp,
     RegistryRules,
-    RegistryRulesInput,
     Retries,
-    RetriesInput,
     Schedule,
-    ScheduleInput,
     Stage,
-    StageInput,
     TagRules,
-    TagRulesInput,
     Window,
 )
 
 if TYPE_CHECKING:
+    from schema.fleets import Fleet
     from schema.rollouts import Rollout
 
 
 @strawberry.type(description="Which pushed images are rolled out, to which devices, and how carefully.")
-class Policy:
-    id: strawberry.ID = strawberry.field(description="Names this policy in every other call.")
+class Policy(Node):
+    number: int = strawberry.field(description="What people call it by: policies are counted from 1.")
+    version: int = strawberry.field(description="Rises with every change; `expectedVersion` is compared with it.")
     image_pattern: str = strawberry.field(
         description="An anchored glob over repository and, after a colon, tag: `*` stays within one path component, `**` crosses them."
     )
     update_strategy: Strategy = strawberry.field(description="Everybody at once, in batches, or in batches once an operator starts it.")
-    fleet: str | None = strawberry.field(description="Only devices of this fleet; null is all that no more specific policy governs.")
     devices: str | None = strawberry.field(
         description="A selector, such as `site=berlin, tier in (edge, lab), !frozen`: of the devices it governs only those with such "
         "labels, and the others get nothing; null is all of them."
@@ -95,6 +83,8 @@ class Policy:
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
     deleted_at: datetime | None = strawberry.field(description="When it was taken away; its rollouts still point at it.")
+    key: strawberry.Private[PolicyId]
+    fleet_name: strawberry.Private[str | None]
 
     @classmethod
     def of(cls, policy: domain.Policy) -> Self:
@@ -105,42 +95,88 @@ class Policy:
             "retries": Retries(**settings.retries.model_dump()),
             "pace": _pace(settings.pace),
             "schedule": _schedule(settings.schedule),
-            "checks": [_check(check) for check in settings.checks],
+            "checks": [Check.of(check) for check in settings.checks],
             "tags": _tags(settings.tags),
             "provenance": settings.provenance and Provenance(**settings.provenance.model_dump()),
             "registry": RegistryRules(**settings.registry.model_dump()),
         }
         return cls(
-            id=strawberry.ID(str(policy.id)),
+            id=node_id("Policy", policy.id),
+            number=policy.id,
+            version=policy.version,
+            key=policy.id,
+            fleet_name=settings.fleet,
             created_at=policy.created_at,
             updated_at=policy.updated_at,
             deleted_at=policy.deleted_at,
-            **settings.model_dump(exclude=set(nested)) | nested,
+            **settings.model_dump(exclude={*nested, "fleet"}) | nested,
         )
+
+    @strawberry.field(description="Only devices of this fleet; null is all that no more specific policy governs.")
+    def fleet(self) -> Annotated["Fleet", strawberry.lazy("schema.fleets")] | None:
+        from schema.fleets import Fleet
+
+        return None if self.fleet_name is None else Fleet.of(self.fleet_name)
 
     @strawberry.field(description="Its rollouts, newest first.")
     async def rollouts(
-        self, info: Info, first: int = DEFAULT, after: str | None = None
+        self, info: Info, first: First = DEFAULT, after: After = None, status: Statuses = None
     ) -> Connection[Annotated["Rollout", strawberry.lazy("schema.rollouts")]]:
-        from schema.rollouts import Rollout
+        from schema.rollouts import BY_NUMBER, Rollout
+
+        statuses = None if status is None else tuple(status)
 
         async def read(before: int, limit: int) -> Any:
-            return await rollouts.page(info.context.ctx, RolloutId(before), limit, policy=PolicyId(int(self.id)))
+            return await info.context.load(rollouts.of_policies, self.key, RolloutId(before), limit, statuses)
 
-        return await paged(first, after, 2**62, read, lambda row: row.id, Rollout.of)
+        async def count() -> int:
+            return await info.context.load(rollouts.counts_of_policies, self.key, statuses) or 0
 
+        return await paged(first, after, BY_NUMBER, read, Rollout.of, count)
 
-@contextmanager
-def fields_as_written() -> Iterator[None]:
-    """Refusals name a policy's fields as GraphQL spells them; what the client wrote itself stays as it is."""
-    try:
-        yield
-    except BadInput as bad:
-        raise BadInput(re.sub(r"“[^”]*”|\b[a-z]+(?:_[a-z]+)+\b", lambda found: _as_written(found[0]), str(bad))) from bad
+    @strawberry.field(description="What operators did with it, newest first. For administrators.")
+    async def audit(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[AuditEntry]:
+        return await trail(info, Subject(SubjectKind.POLICY, str(self.key)), first, after)
 
 
-def _as_written(text: str) -> str:
-    return text if text.startswith("“") else to_camel(text)
+@strawberry.input(description="Which policies are meant; what is left out asks nothing.")
+class PolicyFilterInput:
+    enabled: bool | None = strawberry.field(description="Whether they act on pushes.", default=None)
+    fleet: str | None = strawberry.field(description="For this fleet alone.", default=None)
+    search: str | None = strawberry.field(description="With this in their pattern, whatever the case.", default=None)
+    deleted: bool | None = strawberry.field(description="Those that were taken away, or those that were not; null is both.", default=False)
+
+    def wanted(self) -> domain.PolicyFilter:
+        return domain.PolicyFilter(enabled=self.enabled, fleet=self.fleet, search=self.search, deleted=self.deleted)
+
+
+IN_ORDER: Key[domain.Policy, int] = numbered(0, lambda policy: policy.id)
+
+
+@strawberry.type
+class PolicyQuery:
+    @strawberry.field(description="One policy, by its id or its number.")
+    async def policy(self, info: Info, id: ById = None, number: ByNumber = None) -> Policy | None:  # noqa: A002 – GraphQL's word
+        found = await info.context.load(policies.many, PolicyId(number_asked("Policy", id, number)))
+        return None if found is None else Policy.of(found)
+
+    @strawberry.field(description="Policies, in the order they were made.")
+    async def policies(
+        self,
+        info: Info,
+        first: First = DEFAULT,
+        after: After = None,
+        filter: Annotated[PolicyFilterInput | None, WHICH] = None,  # noqa: A002
+    ) -> Connection[Policy]:
+        wanted = (filter or PolicyFilterInput()).wanted()
+
+        async def read(place: int, limit: int) -> Any:
+            return await policies.page(info.context.ctx, PolicyId(place), limit, wanted)
+
+        async def count() -> int:
+            return await policies.count(info.context.ctx, wanted)
+
+        return await paged(first, after, IN_ORDER, read, Policy.of, count)
 
 
 def _pace(pace: PaceSettings) -> Pace:
@@ -153,11 +189,6 @@ def _pace(pace: PaceSettings) -> Pace:
     )
 
 
-def _check(check: CheckSettings) -> Check:
-    nothing: dict[str, Any] = {field.name: None for field in fields(Check)}
-    return Check(**nothing | check.model_dump())
-
-
 def _schedule(schedule: ScheduleSettings) -> Schedule:
     windows = [Window(**window.model_dump()) for window in schedule.windows]
     return Schedule(**schedule.model_dump(exclude={"windows"}), windows=windows)
@@ -166,102 +197,3 @@ def _schedule(schedule: ScheduleSettings) -> Schedule:
 def _tags(rules: domain_tags.TagRules) -> TagRules:
     lists = {"include": list(rules.include), "exclude": list(rules.exclude), "moving": list(rules.moving)}
     return TagRules(**rules.model_dump() | lists)
-
-
-@strawberry.input(description="A new policy; what is left out has the default shown.")
-class CreatePolicyInput:
-    image_pattern: str
-    update_strategy: Strategy
-    fleet: str | None = None
-    devices: str | None = None
-    priority: int = 0
-    staged_batches: int = 3
-    stages: list[StageInput] = strawberry.field(default_factory=list)
-    batch_delay_minutes: float = 30
-    health_check_enabled: bool = True
-    soak_minutes: float = 1
-    watch_minutes: float = 0
-    pickup_minutes: float = 15
-    deadline_minutes: float = 30
-    step_minutes: float | None = None
-    auto_rollback_enabled: bool = True
-    rollback_mode: RollbackMode = RollbackMode.ALL
-    max_failure_rate: float = 0.2
-    min_outcomes: int = 5
-    max_rates: KindRatesInput | None = None
-    stop_confidence: float | None = None
-    retries: RetriesInput | None = None
-    quarantine_after: int | None = None
-    approvals: int = 0
-    approval_deadline_minutes: float | None = None
-    pace: PaceInput | None = None
-    schedule: ScheduleInput | None = None
-    checks: list[CheckInput] = strawberry.field(default_factory=list)
-    tags: TagRulesInput | None = None
-    registry: RegistryRulesInput | None = None
-    approved_images_only: bool = False
-    provenance: ProvenanceInput | None = None
-    enabled: bool = True
-
-    def values(self) -> dict[str, object]:
-        """Every field, as a plain value."""
-        return _plain(vars(self))
-
-
-# Strawberry would refuse a null for a field that is none without naming the field; our own check names it.
-@strawberry.input(description="What to change; what is left out stays.")
-class UpdatePolicyInput:
-    image_pattern: strawberry.Maybe[str | None]
-    update_strategy: strawberry.Maybe[Strategy | None]
-    fleet: strawberry.Maybe[str | None]
-    devices: strawberry.Maybe[str | None]
-    priority: strawberry.Maybe[int | None]
-    staged_batches: strawberry.Maybe[int | None]
-    stages: strawberry.Maybe[list[StageInput] | None]
-    batch_delay_minutes: strawberry.Maybe[float | None]
-    health_check_enabled: strawberry.Maybe[bool | None]
-    soak_minutes: strawberry.Maybe[float | None]
-    watch_minutes: strawberry.Maybe[float | None]
-    pickup_minutes: strawberry.Maybe[float | None]
-    deadline_minutes: strawberry.Maybe[float | None]
-    step_minutes: strawberry.Maybe[float | None]
-    auto_rollback_enabled: strawberry.Maybe[bool | None]
-    rollback_mode: strawberry.Maybe[RollbackMode | None]
-    max_failure_rate: strawberry.Maybe[float | None]
-    min_outcomes: strawberry.Maybe[int | None]
-    max_rates: strawberry.Maybe[KindRatesInput | None]
-    stop_confidence: strawberry.Maybe[float | None]
-    retries: strawberry.Maybe[RetriesInput | None]
-    quarantine_after: strawberry.Maybe[int | None]
-    approvals: strawberry.Maybe[int | None]
-    approval_deadline_minutes: strawberry.Maybe[float | None]
-    pace: strawberry.Maybe[PaceInput | None]
-    schedule: strawberry.Maybe[ScheduleInput | None]
-    checks: strawberry.Maybe[list[CheckInput] | None]
-    tags: strawberry.Maybe[TagRulesInput | None]
-    registry: strawberry.Maybe[RegistryRulesInput | None]
-    approved_images_only: strawberry.Maybe[bool | None]
-    provenance: strawberry.Maybe[ProvenanceInput | None]
-    enabled: strawberry.Maybe[bool | None]
-
-    def changes(self) -> dict[str, object]:
-        """The fields that were given."""
-        return _plain({name: given.value for name, given in vars(self).items() if given is not None})
-
-
-def _plain(values: dict[str, object]) -> dict[str, object]:
-    """Inputs as plain values; null in the place of a group of settings makes them all what they are by default."""
-    return {name: _DEFAULTS.get(name) if value is None else _as_plain(value) for name, value in values.items()}
-
-
-def _as_plain(value: object) -> object:
-    if isinstance(value, list):
-        return [_as_plain(one) for one in value]
-    if isinstance(value, CheckInput):  # each kind has fields of its own, and refuses the others
-        return {name: given for name, given in asdict(value).items() if given is not None}
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-_DEFAULTS: dict[str, object] = {
-    "stages": (), "max_rates": {}, "retries": {}, "pace": {}, "schedule": {}, "checks": (), "tags": {}, "registry": {},
-}  # fmt: skip

@@ -7,9 +7,14 @@ import strawberry
 
 from domain import previews as domain
 from domain.plans import checksum
-from schema.devices import Aside
+from resolvers import devices, rollouts
+from schema.devices import Aside, Device
 from schema.enums import AsideKind, LeftOut
+from schema.images import Image
+from schema.plans import Plan
 from schema.rollouts import Rollout
+from schema.scalars import UUID, ImageReference
+from schema.session import Info
 
 if TYPE_CHECKING:
     from schema.policies import Policy
@@ -24,26 +29,37 @@ class PlannedBatch:
 
 @strawberry.type(description="A device that would not take part.")
 class LeftOutDevice:
-    device_uuid: strawberry.ID = strawberry.field(description="Which device.")
+    device_uuid: UUID = strawberry.field(description="Which device.")
     name: str = strawberry.field(description="What people call it.")
     fleet: str | None = strawberry.field(description="Its fleet.")
-    images: list[str] = strawberry.field(description="What it is told to run of the repositories concerned.")
+    images: list[ImageReference] = strawberry.field(description="What it is told to run of the repositories concerned.")
     sentence: str = strawberry.field(description="Why it would not take part.")
     aside: Aside | None = strawberry.field(description="That it is pinned, held or quarantined, where that is why.")
-    rollout_id: strawberry.ID | None = strawberry.field(description="The other rollout it is in, where that is why.")
+    source: strawberry.Private[domain.LeftOutDevice]
 
     @classmethod
     def of(cls, why: LeftOut, device: domain.LeftOutDevice) -> Self:
         is_aside = why.value in (kind.value for kind in AsideKind)
         return cls(
-            device_uuid=strawberry.ID(device.uuid),
+            device_uuid=UUID(device.uuid),
             name=device.name,
             fleet=device.fleet,
-            images=list(device.images),
+            images=list(map(ImageReference, device.images)),
             sentence=domain.sentence(why, device),
             aside=Aside.of(device.aside) if device.aside and is_aside else None,
-            rollout_id=None if device.rollout_id is None else strawberry.ID(str(device.rollout_id)),
+            source=device,
         )
+
+    @strawberry.field(description="The device itself.")
+    async def device(self, info: Info) -> Device:
+        found = await info.context.load(devices.many, self.source.device_id)
+        assert found is not None, "devices are never deleted"
+        return Device.of(found)
+
+    @strawberry.field(description="The other rollout it is in, where that is why.")
+    async def rollout(self, info: Info) -> Rollout | None:
+        found = self.source.rollout_id and await info.context.load(rollouts.many, self.source.rollout_id)
+        return Rollout.of(found) if found else None
 
 
 @strawberry.type(description="Devices that run the image and would not take part, for one reason.")
@@ -82,7 +98,7 @@ class Forecast:
 
 @strawberry.type(description="What createRollout would do now. Nothing was changed for it.")
 class RolloutPreview:
-    images: list[str] = strawberry.field(description="The images as devices would be told them: the one, and those that move with it.")
+    images: list[Image] = strawberry.field(description="The images as devices would be told them: the one, and those that move with it.")
     at: datetime = strawberry.field(description="When this was so.")
     refusal: str | None = strawberry.field(
         description="Why createRollout would refuse: a blocked release, another image than the policy is for, nobody who runs it. "
@@ -108,7 +124,7 @@ class RolloutPreview:
         proposal, totals = preview.proposal, preview.sizes
         plan = proposal.plan
         return cls(
-            images=list(map(str, proposal.images)),
+            images=list(map(Image.of, proposal.images)),
             at=proposal.at,
             refusal=preview.refusal,
             supersedes=[Rollout.of(rollout) for rollout in proposal.supersedes],
@@ -128,8 +144,12 @@ class RolloutPreview:
             source=preview,
         )
 
+    @strawberry.field(description="The plan that it would keep.")
+    def plan(self) -> Plan:
+        return Plan.of(self.source.proposal.plan)
+
     @strawberry.field(description="The policy it would follow.")
-    async def policy(self) -> Annotated["Policy", strawberry.lazy("schema.policies")]:
+    def policy(self) -> Annotated["Policy", strawberry.lazy("schema.policies")]:
         from schema.policies import Policy
 
         return Policy.of(self.source.proposal.scope.policy)

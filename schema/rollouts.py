@@ -2,27 +2,37 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
 from domain import rollouts as domain
 from domain.checks import Verdict
-from domain.events import Cursor, EventType
-from domain.ids import DeviceId, PolicyId, RolloutId
+from domain import events as of_events
+from domain.events import Cursor
+from domain.audit import Subject
+from domain.ids import PolicyId, PushId, RolloutId
 from domain.members import Member
 from domain.progress import Count, tally
 from domain.rollouts import PastMove
-from resolvers import devices, events, policies, rollouts
+from resolvers import devices, events, policies, pushes, rollouts
 from resolvers.rollouts import Explanation, Snapshot
-from schema.enums import DeviceStatus, On, State, Status
+from schema.arguments import WHICH, ById, ByNumber
+from schema.audit import AuditEntry, trail
+from schema.enums import DeviceStatus, EventType, On, State, Status, SubjectKind
 from schema.events import Event
-from schema.paging import DEFAULT, Connection, Edge, checked, paged
+from schema.images import Image
+from schema.nodes import Node, node_id, number_asked
+from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
+from schema.plans import Plan
+from schema.scalars import UUID
 from schema.session import Info
 
 if TYPE_CHECKING:
     from schema.devices import Device
+    from schema.fleets import Fleet
     from schema.policies import Policy
+    from schema.pushes import Push
 
 LAST_RANK = 2**31 - 1  # PostgreSQL's integer; a cursor of another list may count further
 
@@ -49,7 +59,6 @@ class DeviceCounts:
 
 @strawberry.type(description="A rollout at one moment.")
 class RolloutProgress:
-    rollout_id: strawberry.ID = strawberry.field(description="Whose progress this is.")
     status: Status = strawberry.field(description="Where the rollout is in its life.")
     reason: str | None = strawberry.field(description="Why it stopped, if it did.")
     revision: int = strawberry.field(description="How many moves were made.")
@@ -60,12 +69,13 @@ class RolloutProgress:
     devices: DeviceCounts = strawberry.field(description="How many devices are where.")
     failure_rate: float = strawberry.field(description="Failed / (running + failed) of the devices that have shown anything; 0 to 1.")
     at: datetime = strawberry.field(description="When this was so.")
+    source: strawberry.Private[domain.Rollout]
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Self:
         rollout, counts = snapshot.rollout, snapshot.counts
         return cls(
-            rollout_id=strawberry.ID(str(rollout.id)),
+            source=rollout,
             status=rollout.status,
             reason=rollout.reason,
             revision=rollout.revision,
@@ -77,6 +87,10 @@ class RolloutProgress:
             failure_rate=tally(Count(status, None, devices, in_batch=False) for status, devices in counts.items()).rate,
             at=snapshot.at,
         )
+
+    @strawberry.field(description="Whose progress this is, at that moment.")
+    def rollout(self) -> Annotated["Rollout", strawberry.lazy("schema.rollouts")]:
+        return Rollout.of(self.source)
 
 
 @strawberry.type(description="Why a rollout is where it is.")
@@ -137,20 +151,19 @@ class Batch:
 class Move:
     revision: int = strawberry.field(description="The n-th move is n.")
     at: datetime = strawberry.field(description="When.")
-    event: str = strawberry.field(description="What it is called.")
+    event: EventType = strawberry.field(description="What it is called.")
     actor: str = strawberry.field(description="Who made it: an operator, or rollwave itself.")
     reason: str | None = strawberry.field(description="Why, where there is something to say.")
     status: Status = strawberry.field(description="What the rollout became.")
 
     @classmethod
     def of(cls, move: PastMove) -> Self:
-        return cls(revision=move.revision, at=move.at, event=move.event.value, actor=move.actor, reason=move.reason, status=move.status)
+        return cls(revision=move.revision, at=move.at, event=move.event, actor=move.actor, reason=move.reason, status=move.status)
 
 
 @strawberry.type(description="A device's place in a rollout.")
-class RolloutDevice:
-    device_uuid: strawberry.ID = strawberry.field(description="Which device.")
-    rollout_id: strawberry.ID = strawberry.field(description="Which rollout.")
+class RolloutDevice(Node):
+    device_uuid: UUID = strawberry.field(description="Which device.")
     batch_number: int | None = strawberry.field(description="The batch it was offered the image in, from 1.")
     status: DeviceStatus = strawberry.field(description="Where it is.")
     scheduled_at: datetime | None = strawberry.field(description="When it was offered the image.")
@@ -160,13 +173,13 @@ class RolloutDevice:
     retries: int = strawberry.field(description="How often it was offered the image again after a failure.")
     retry_at: datetime | None = strawberry.field(description="When it will be offered it again.")
     reason: str | None = strawberry.field(description="What it said of a failure.")
-    device_id: strawberry.Private[DeviceId]
+    source: strawberry.Private[Member]
 
     @classmethod
     def of(cls, member: Member) -> Self:
         return cls(
-            device_uuid=strawberry.ID(member.device_uuid),
-            rollout_id=strawberry.ID(str(member.rollout_id)),
+            id=node_id("RolloutDevice", f"{member.rollout_id}:{member.device_uuid}"),
+            device_uuid=UUID(member.device_uuid),
             batch_number=member.batch_number,
             status=member.status,
             scheduled_at=member.scheduled_at,
@@ -176,46 +189,46 @@ class RolloutDevice:
             retries=member.retries,
             retry_at=member.retry_at,
             reason=member.reason,
-            device_id=member.device_id,
+            source=member,
         )
 
     @strawberry.field(description="The device itself.")
     async def device(self, info: Info) -> Annotated["Device", strawberry.lazy("schema.devices")]:
         from schema.devices import Device
 
-        found = await devices.by_id(info.context.ctx, self.device_id)
+        found = await info.context.load(devices.many, self.source.device_id)
         assert found is not None, "a member's device exists"
         return Device.of(found)
 
     @strawberry.field(description="The rollout itself.")
     async def rollout(self, info: Info) -> Annotated["Rollout", strawberry.lazy("schema.rollouts")]:
-        found = await rollouts.one(info.context.ctx, RolloutId(int(self.rollout_id)))
+        found = await info.context.load(rollouts.many, self.source.rollout_id)
         assert found is not None, "a member's rollout exists"
         return Rollout.of(found)
 
 
 @strawberry.type(description="One release on its way to the devices that one policy governs.")
-class Rollout:
-    id: strawberry.ID = strawberry.field(description="Names this rollout in every other call.")
-    image: str = strawberry.field(description="The image as devices are told it, pinned to a digest when one is known.")
-    images: list[str] = strawberry.field(description="Everything it brings: the image, and those that move together with it.")
-    image_name: str = strawberry.field(description="Its repository.")
-    tag: str | None = strawberry.field(description="Its tag.")
-    digest: str | None = strawberry.field(description="Its digest, when known.")
+class Rollout(Node):
+    number: int = strawberry.field(description="What people call it by, also in sentences and in the log: rollouts are counted from 1.")
+    image: Image = strawberry.field(description="The image as devices are told it, pinned to a digest when one is known.")
+    images: list[Image] = strawberry.field(description="Everything it brings: the image, and those that move together with it.")
     status: Status = strawberry.field(description="Where the rollout is in its life.")
     reason: str | None = strawberry.field(description="Why it stopped, if it did.")
-    revision: int = strawberry.field(description="How many moves were made.")
+    revision: int = strawberry.field(description="How many moves were made; `expectedVersion` is compared with it.")
     current_batch: int = strawberry.field(description="The open batch, from 1; 0 before the first.")
     total_batches: int = strawberry.field(description="How many batches there are; 0 until the devices are ranked.")
     total_devices: int = strawberry.field(description="How many devices take part.")
     offered_devices: int = strawberry.field(description="How many are offered the image now.")
+    by_hand: bool = strawberry.field(description="Whether an operator created it, and not a push.")
     selector: str | None = strawberry.field(
         description="Only devices with such labels take part, as the policy said when it was created; null is all."
     )
+    except_fleets: list[str] = strawberry.field(description="Of a rollout for all fleets those that had a policy of their own.")
     checksum: str = strawberry.field(description="Stands for this release under this plan: what an approval is given for.")
     approvals_required: int = strawberry.field(description="How many operators must approve it before it starts.")
     approved_by: list[str] = strawberry.field(description="Who did.")
     created_at: datetime = strawberry.field(description="When it was created.")
+    moved_at: datetime = strawberry.field(description="When it last moved.")
     started_at: datetime | None = strawberry.field(description="When it started.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
     source: strawberry.Private[domain.Rollout]
@@ -223,12 +236,10 @@ class Rollout:
     @classmethod
     def of(cls, rollout: domain.Rollout) -> Self:
         return cls(
-            id=strawberry.ID(str(rollout.id)),
-            image=str(rollout.image),
-            images=list(map(str, rollout.images)),
-            image_name=rollout.image.name,
-            tag=rollout.image.tag,
-            digest=rollout.image.digest,
+            id=node_id("Rollout", rollout.id),
+            number=rollout.id,
+            image=Image.of(rollout.image),
+            images=list(map(Image.of, rollout.images)),
             status=rollout.status,
             reason=rollout.reason,
             revision=rollout.revision,
@@ -236,11 +247,14 @@ class Rollout:
             total_batches=len(rollout.stages),
             total_devices=rollout.size,
             offered_devices=rollout.frontier,
+            by_hand=rollout.by_hand,
             selector=None if rollout.selector is None else str(rollout.selector),
+            except_fleets=list(rollout.except_fleets),
             checksum=rollout.checksum,
             approvals_required=rollout.plan.approvals,
             approved_by=list(rollout.approved_by),
             created_at=rollout.created_at,
+            moved_at=rollout.moved_at,
             started_at=rollout.started_at,
             finished_at=rollout.finished_at,
             source=rollout,
@@ -250,41 +264,141 @@ class Rollout:
     async def policy(self, info: Info) -> Annotated["Policy", strawberry.lazy("schema.policies")]:
         from schema.policies import Policy
 
-        found = await policies.one(info.context.ctx, PolicyId(self.source.policy_id))
+        found = await info.context.load(policies.many, self.source.policy_id)
         assert found is not None, "a rollout's policy keeps its row"
         return Policy.of(found)
 
-    @strawberry.field(description="Where its devices are now.")
+    @strawberry.field(description="Only devices of this fleet take part; null is all.")
+    def fleet(self) -> Annotated["Fleet", strawberry.lazy("schema.fleets")] | None:
+        from schema.fleets import Fleet
+
+        return None if self.source.fleet is None else Fleet.of(self.source.fleet)
+
+    @strawberry.field(description="The plan that it keeps.")
+    def plan(self) -> Plan:
+        return Plan.of(self.source.plan)
+
+    @strawberry.field(description="Where its devices are now.", metadata={"cost": 10})
     async def progress(self, info: Info) -> RolloutProgress:
-        return RolloutProgress.of(await rollouts.snapshot(info.context.ctx, self.source.id))
+        found = await info.context.load(rollouts.snapshots, self.source.id)
+        assert found is not None, "rollouts are never deleted"
+        return RolloutProgress.of(found)
 
-    @strawberry.field(description="What it waits for, and what would make it move: the engine's own decision.")
+    @strawberry.field(description="What it waits for, and what would make it move: the engine's own decision.", metadata={"cost": 20})
     async def explain(self, info: Info) -> RolloutExplanation:
-        return RolloutExplanation.of(await rollouts.explain(info.context.ctx, self.source.id))
+        return RolloutExplanation.of(await _explained(info, self.source.id))
 
-    @strawberry.field(description="Where the checks of the open batch as a whole stand.")
+    @strawberry.field(description="Where the checks of the open batch as a whole stand.", metadata={"cost": 20})
     async def checks(self, info: Info) -> list[CheckVerdict]:
-        return [CheckVerdict.of(verdict) for verdict in (await rollouts.explain(info.context.ctx, self.source.id)).progress.checks]
+        return [CheckVerdict.of(verdict) for verdict in (await _explained(info, self.source.id)).progress.checks]
 
     @strawberry.field(description="Its batches, first to last.")
     async def batches(self, info: Info) -> list[Batch]:
-        return Batch.all_of(self.source, await rollouts.history(info.context.ctx, self.source.id))
+        return Batch.all_of(self.source, await info.context.load(rollouts.histories, self.source.id) or ())
 
     @strawberry.field(description="Every move it made, first to last.")
     async def moves(self, info: Info) -> list[Move]:
-        return [Move.of(move) for move in await rollouts.history(info.context.ctx, self.source.id)]
+        return [Move.of(move) for move in await info.context.load(rollouts.histories, self.source.id) or ()]
 
     @strawberry.field(description="Its devices, in the order in which they are offered the image.")
     async def devices(
-        self, info: Info, first: int = DEFAULT, after: str | None = None, status: list[DeviceStatus] | None = None
+        self,
+        info: Info,
+        first: First = DEFAULT,
+        after: After = None,
+        status: Annotated[list[DeviceStatus] | None, strawberry.argument(description="Only those that are there; null is all.")] = None,
     ) -> Connection[RolloutDevice]:
-        async def read(rank: int, limit: int) -> list[Member]:
-            return await rollouts.devices(info.context.ctx, self.source.id, min(rank, LAST_RANK), limit, status)
+        statuses = None if status is None else tuple(map(DeviceStatus, status))
 
-        return await paged(first, after, -1, read, lambda member: member.rank, RolloutDevice.of)
+        async def read(rank: int, limit: int) -> Any:
+            return await info.context.load(rollouts.members_of, self.source.id, min(rank, LAST_RANK), limit, statuses)
+
+        async def count() -> int:
+            return await info.context.load(rollouts.member_counts, self.source.id, statuses) or 0
+
+        return await paged(first, after, BY_RANK, read, RolloutDevice.of, count)
 
     @strawberry.field(description="What happened, oldest first; a cursor from here continues in `rolloutEvents`.")
-    async def events(self, info: Info, first: int = DEFAULT, after: str | None = None) -> Connection[Event]:
-        start = Cursor() if after is None else Cursor.parse(after)
-        found = await events.page(info.context.ctx, self.source.id, start, checked(first) + 1)
-        return Connection.of([Edge(cursor=str(event.cursor), node=Event.of(event)) for event in found], first)
+    async def events(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[Event]:
+        async def read(place: Cursor, limit: int) -> Any:
+            return await info.context.load(events.pages, self.source.id, place, limit)
+
+        async def count() -> int:
+            return await info.context.load(events.counts, self.source.id) or 0
+
+        return await paged(first, after, IN_EVENT_ORDER, read, Event.of, count)
+
+    @strawberry.field(description="The pushes that started it, or came while it was under way, newest first.")
+    async def pushes(
+        self, info: Info, first: First = DEFAULT, after: After = None
+    ) -> Connection[Annotated["Push", strawberry.lazy("schema.pushes")]]:
+        from schema.pushes import NEWEST, Push
+
+        async def read(before: int, limit: int) -> Any:
+            return await info.context.load(pushes.of_rollouts, self.source.id, PushId(before), limit)
+
+        async def count() -> int:
+            return await info.context.load(pushes.count_of_rollouts, self.source.id) or 0
+
+        return await paged(first, after, NEWEST, read, Push.of, count)
+
+    @strawberry.field(description="What operators did with it, newest first. For administrators.")
+    async def audit(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[AuditEntry]:
+        return await trail(info, Subject(SubjectKind.ROLLOUT, str(self.source.id)), first, after)
+
+
+BY_NUMBER: Key[domain.Rollout, int] = numbered(LAST, lambda rollout: rollout.id)
+BY_RANK: Key[Member, int] = numbered(-1, lambda member: member.rank)
+IN_EVENT_ORDER: Key[of_events.Event, Cursor] = Key(Cursor(), lambda event: str(event.cursor), Cursor.parse)
+
+
+async def _explained(info: Info, rollout: RolloutId) -> Explanation:
+    found = await info.context.load(rollouts.explanations, rollout)
+    assert found is not None, "rollouts are never deleted"
+    return found
+
+
+@strawberry.input(description="Which rollouts are meant; what is left out asks nothing.")
+class RolloutFilterInput:
+    status: list[Status] | None = strawberry.field(description="In one of these states.", default=None)
+    policy: strawberry.ID | None = strawberry.field(description="Of this policy.", default=None)
+    fleet: str | None = strawberry.field(description="For this fleet alone.", default=None)
+    search: str | None = strawberry.field(description="With this in the name of their image.", default=None)
+    created_since: datetime | None = strawberry.field(description="Not created before.", default=None)
+    created_until: datetime | None = strawberry.field(description="Created before.", default=None)
+
+    def wanted(self) -> domain.RolloutFilter:
+        return domain.RolloutFilter(
+            statuses=None if self.status is None else tuple(map(Status, self.status)),
+            policy=None if self.policy is None else PolicyId(number_asked("Policy", self.policy, None)),
+            fleet=self.fleet,
+            search=self.search,
+            since=self.created_since,
+            until=self.created_until,
+        )
+
+
+@strawberry.type
+class RolloutQuery:
+    @strawberry.field(description="One rollout, by its id or its number.")
+    async def rollout(self, info: Info, id: ById = None, number: ByNumber = None) -> Rollout | None:  # noqa: A002 – GraphQL's word
+        found = await info.context.load(rollouts.many, RolloutId(number_asked("Rollout", id, number)))
+        return None if found is None else Rollout.of(found)
+
+    @strawberry.field(description="Rollouts, newest first.")
+    async def rollouts(
+        self,
+        info: Info,
+        first: First = DEFAULT,
+        after: After = None,
+        filter: Annotated[RolloutFilterInput | None, WHICH] = None,  # noqa: A002
+    ) -> Connection[Rollout]:
+        wanted = (filter or RolloutFilterInput()).wanted()
+
+        async def read(before: int, limit: int) -> Any:
+            return await rollouts.page(info.context.ctx, RolloutId(before), limit, wanted)
+
+        async def count() -> int:
+            return await rollouts.count(info.context.ctx, wanted)
+
+        return await paged(first, after, BY_NUMBER, read, Rollout.of, count)

@@ -1,19 +1,68 @@
-"""What a field knows of its caller."""
+"""What a field knows of its caller, and how it reads what is nested."""
 
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
+from resolvers.budget import Budget
 from resolvers.context import Context
+from resolvers.fleet import now
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+P = ParamSpec("P")
 
 
 @dataclass(slots=True)
 class Session:
-    """One HTTP request, or one WebSocket with all its operations."""
+    """One operation. A WebSocket has one that its operations are made of."""
 
     ctx: Context
+    budget: Budget | None = None
+    """What the caller may spend; None: nobody counts."""
     connection_params: dict[str, Any] | None = None
+    """What a WebSocket introduced itself with."""
+    _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
+    _now: asyncio.Future[datetime] | None = None
+
+    async def load(
+        self,
+        many: Callable[Concatenate[Context, Sequence[Key], P], Awaitable[Mapping[Key, Value]]],
+        key: Key,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Value | None:
+        """What `many` answers for this key: asked once for all the fields of a list, so that a list of a hundred costs what one does."""
+        asked = (many, args, tuple(kwargs.items()))
+        if (loader := self._loaders.get(asked)) is None:
+
+            async def read(keys: list[Key]) -> list[Value | None]:
+                found = await many(self.ctx, keys, *args, **kwargs)
+                return [found.get(key) for key in keys]
+
+            loader = self._loaders[asked] = DataLoader(load_fn=read)
+        found: Value | None = await loader.load(key)
+        return found
+
+    async def now(self) -> datetime:
+        """The database's clock, read once."""
+        if self._now is None:
+            self._now = asyncio.ensure_future(now(self.ctx))
+        return await self._now
+
+    def fresh(self) -> Self:
+        """The same caller, who has read nothing yet."""
+        return replace(self, _loaders={}, _now=None)
+
+    def forget(self) -> None:
+        """Read everything anew from now on, as for the next event of a subscription."""
+        self._loaders.clear()
+        self._now = None
 
 
 Info = strawberry.Info[Session, None]

@@ -6,6 +6,7 @@ import strawberry
 
 from domain import tags as of_tags
 from domain import trials as domain
+from schema.images import Image
 
 
 @strawberry.type(description="What is to be said of one tag.")
@@ -20,7 +21,7 @@ class TagVerdict:
 
 @strawberry.type(description="What would come of a push now; nothing was changed by asking.")
 class PolicyTest:
-    image: str | None = strawberry.field(
+    image: Image | None = strawberry.field(
         description="The image that was named, or chosen, with its digest if that is known; null when no tag is taken."
     )
     would_start: bool = strawberry.field(description="Whether it would start a rollout now.")
@@ -31,7 +32,7 @@ class PolicyTest:
     @classmethod
     def of(cls, trial: domain.Trial) -> Self:
         return cls(
-            image=None if trial.image is None else str(trial.image),
+            image=None if trial.image is None else Image.of(trial.image),
             would_start=trial.would_start,
             waits=trial.waits,
             why=trial.why,

@@ -1,0 +1,53 @@
+"""What every object that can be asked for again has: an id of its own among all objects."""
+
+import base64
+import binascii
+
+import strawberry
+
+from domain.errors import BadInput
+
+
+@strawberry.interface(description="Whatever can be asked for again by its id.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="Its name among all objects. Take it as it is: nothing in it is for reading.")
+
+
+def node_id(kind: str, key: object) -> strawberry.ID:
+    """The id of the object of a kind, such as “Rollout”, with this key."""
+    return strawberry.ID(base64.urlsafe_b64encode(f"{kind}:{key}".encode()).decode().rstrip("="))
+
+
+def parts(id: str) -> tuple[str, str]:  # noqa: A002 – GraphQL's word
+    """The kind and the key of an id that was handed out here; raises BadInput for any other text."""
+    try:
+        # "==" is never too little, and what is too much is not minded.
+        kind, colon, key = base64.b64decode(f"{id}==".encode("ascii"), altchars=b"-_", validate=True).decode().partition(":")
+    except (ValueError, binascii.Error) as bad:
+        raise BadInput(f"id: “{id[:64]}” is not an id that was handed out here") from bad
+    if not colon or "\0" in key or len(key) > 512:
+        raise BadInput(f"id: “{id[:64]}” is not an id that was handed out here")
+    return kind, key
+
+
+def key_of(id: str, kind: str) -> str:  # noqa: A002 – GraphQL's word
+    """The key behind an id of this kind; raises BadInput."""
+    found, key = parts(id)
+    if found != kind:
+        raise BadInput(f"id: this is the id of a {found}, not of a {kind}")
+    return key
+
+
+def number_of(id: str, kind: str) -> int:  # noqa: A002 – GraphQL's word
+    """The same for those that are numbered."""
+    key = key_of(id, kind)
+    if not (key.isascii() and key.isdigit() and len(key) <= 18):
+        raise BadInput(f"id: “{id[:64]}” is not an id that was handed out here")
+    return int(key)
+
+
+def number_asked(kind: str, id: str | None, number: int | None) -> int:  # noqa: A002 – GraphQL's word
+    """Of the id and the number of what is asked for one is given; raises BadInput."""
+    if (id is None) == (number is None):
+        raise BadInput("give one of id and number")
+    return number_of(id, kind) if id is not None else number or 0
