@@ -12,6 +12,7 @@ from gql import Client, gql
 from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 
 from resolvers import tokens
+from schema.nodes import node_id
 from server.process import Running
 from storage.database import Database
 
@@ -29,7 +30,7 @@ class Api:
     @asynccontextmanager
     async def of(cls, server: Running, secret: str) -> AsyncIterator[Self]:
         """A client with a fresh token."""
-        async with cls.at(server.url, await tokens.create(server.db, "ops"), secret) as api:
+        async with cls.at(server.url, await tokens.issue(server.db, "ops"), secret) as api:
             yield api
 
     @classmethod
@@ -44,6 +45,17 @@ class Api:
         answer = await self.ask(document, **variables)
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
+
+    async def change(self, mutation: str, wanted: str = "__typename", **values: Any) -> Any:
+        """The payload of a mutation that was not refused, with the fields that are wanted."""
+        answer = (await self.graphql(mutation_of(mutation, wanted), input=values))["done"]
+        assert "refused" not in answer, answer
+        return answer
+
+    async def refusal(self, mutation: str, **values: Any) -> tuple[str, str]:
+        """The code and the sentence of a mutation that changed nothing."""
+        answer = (await self.graphql(mutation_of(mutation, "__typename"), input=values))["done"]
+        return answer["refused"], answer["message"]
 
     async def refused(self, document: str, **variables: Any) -> tuple[str, str]:
         """The code and the sentence of an answer that refuses."""
@@ -77,15 +89,16 @@ class Api:
         return await self.told({"repository": {"repo_name": name}, "push_data": {"tag": tag}})
 
     async def delivery(self, delivery: str) -> Any:
-        """What was posted, and what came of it so far."""
+        """What was posted, by the number its sender was answered, and what came of it so far; images by their names, the rest by numbers."""
         answer = await self.graphql(
-            """query ($id: ID!) { delivery(id: $id) {
-                 id sender key times headers body endpoint { id }
-                 pushes { image resolved source dueAt waitsFor decisions { image policyId rolloutId started decision } }
+            """query ($number: Int!) { delivery(number: $number) {
+                 id number sender key times headers body endpoint { number }
+                 pushes { image { reference } resolved { reference } source dueAt waitsFor
+                          decisions { image { reference } policy { number } rollout { number } started sentence } }
                } }""",
-            id=delivery,
+            number=int(delivery),
         )
-        return answer["delivery"]
+        return flat(answer["delivery"])
 
     async def decided(self, delivery: str) -> list[Any]:
         """What was decided of a delivery, once everything is."""
@@ -109,28 +122,23 @@ class Api:
 
     async def provisioning_key(self, fleet: str | None = None, **more: Any) -> str:
         """A key that lets devices register."""
-        created = await self.graphql(
-            "mutation ($input: CreateProvisioningKeyInput!) { createProvisioningKey(input: $input) { key } }",
-            input={"name": "tests", "fleet": fleet, **more},
-        )
-        return str(created["createProvisioningKey"]["key"])
+        return str((await self.change("createProvisioningKey", "secret", name="tests", fleet=fleet, **more))["secret"])
 
     async def policy(self, **settings: Any) -> str:
         """A policy, by its id: nginx for everybody at once, good as soon as it runs, unless the settings say otherwise."""
         wanted = {"imagePattern": "nginx*", "updateStrategy": "AUTO", "healthCheckEnabled": False, **settings}
-        created = await self.graphql("mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }", input=wanted)
-        return str(created["createPolicy"]["id"])
+        return str((await self.change("createPolicy", "policy { id }", **wanted))["policy"]["id"])
 
     async def rollout(self, number: int = 1) -> Any:
         """A rollout, and the status of each of its devices by uuid; None if there is no such rollout."""
         answer = await self.graphql(
-            """query ($id: ID!) { rollout(id: $id) {
-                 id image status reason revision currentBatch totalBatches totalDevices offeredDevices
+            """query ($number: Int!) { rollout(number: $number) {
+                 id number image { reference } status reason revision currentBatch totalBatches totalDevices offeredDevices
                  devices { nodes { deviceUuid status } }
                } }""",
-            id=str(number),
+            number=number,
         )
-        rollout = answer["rollout"]
+        rollout = flat(answer["rollout"])
         if rollout is not None:
             rollout["devices"] = {place["deviceUuid"]: place["status"] for place in rollout["devices"]["nodes"]}
         return rollout
@@ -142,8 +150,8 @@ class Api:
 
     async def request(self, move: str, number: int = 1) -> str:
         """Ask a rollout to move: start, pause, resume, cancel or rollBack; returns what it became."""
-        answer = await self.graphql(f"mutation ($id: ID!) {{ moved: {move}Rollout(id: $id) {{ status }} }}", id=str(number))
-        return str(answer["moved"]["status"])
+        moved = await self.change(f"{move}Rollout", "rollout { status }", id=node_id("Rollout", number))
+        return str(moved["rollout"]["status"])
 
     async def device(self, uuid: str, apps: Any = None, *, fleet: str | None = None) -> "Agent":
         """A registered device, told to run these apps."""
@@ -165,13 +173,13 @@ class Api:
         return datetime.fromisoformat(seen)
 
     async def _last_seen(self, uuid: str) -> str | None:
-        answer = await self.graphql("query ($uuid: ID!) { device(uuid: $uuid) { lastSeenAt } }", uuid=uuid)
+        answer = await self.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { lastSeenAt } }", uuid=uuid)
         seen: str | None = answer["device"]["lastSeenAt"]
         return seen
 
     async def target(self, uuid: str) -> Any:
         """What a device should run, as people see it."""
-        answer = await self.graphql("query ($uuid: ID!) { device(uuid: $uuid) { targetState { apps config version } } }", uuid=uuid)
+        answer = await self.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { targetState { apps config version } } }", uuid=uuid)
         return answer["device"]["targetState"]
 
     async def image(self, uuid: str) -> str:
@@ -180,10 +188,7 @@ class Api:
 
     async def set_target(self, uuid: str, apps: Any) -> Any:
         """Tell a device what to run."""
-        answer = await self.graphql(
-            "mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version apps } }", uuid=uuid, apps=apps
-        )
-        return answer["setDeviceTarget"]
+        return (await self.change("setDeviceTarget", "targetState { version apps }", uuid=uuid, apps=apps))["targetState"]
 
 
 class Agent:
@@ -235,6 +240,27 @@ class Agent:
             self.image = image_of(body)
         assert await self.report(self.image, **more) == 200
         return self.image
+
+
+def mutation_of(name: str, wanted: str) -> str:
+    """The document of a mutation whose answer is called `done`."""
+    kind = name[0].upper() + name[1:]
+    payload = f"... on {kind}Payload {{ {wanted} }} ... on Error {{ refused: code message }}"
+    return f"mutation ($input: {kind}Input!) {{ done: {name}(input: $input) {{ {payload} }} }}"
+
+
+def flat(answer: Any) -> Any:
+    """An answer in which images, and whatever was asked for by its number alone, stand as their names and numbers."""
+    match answer:
+        case {"reference": reference, **rest} if not rest:
+            return reference
+        case {"number": number, **rest} if not rest:
+            return number
+        case dict():
+            return {name: flat(value) for name, value in answer.items()}
+        case list():
+            return [flat(value) for value in answer]
+    return answer
 
 
 def nth(number: int) -> str:

@@ -17,6 +17,7 @@ from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from domain.errors import Refused
 from domain.statuses import DeviceStatus, Status
 from tools.line import KEEP_ALIVE
 
@@ -43,7 +44,7 @@ class Event(_Seen):
     """Something that happened to a rollout."""
 
     at: datetime
-    type: str
+    name: str
     data: dict[str, Any]
 
 
@@ -54,12 +55,19 @@ class Batch(_Seen):
     planned_devices: int
 
 
+class Ref(_Seen):
+    """What a rollout is known by, to programs and to people."""
+
+    id: str
+    number: int
+
+
 class Decision(_Seen):
     """What was decided about a push."""
 
-    rollout_id: str | None
+    rollout: Ref | None
     started: bool
-    decision: str
+    sentence: str
 
 
 class Told(_Seen):
@@ -111,11 +119,11 @@ class Api:
     async def decisions(self, delivery: str) -> list[Decision]:
         """What is decided about a webhook, once that is so."""
         query = """
-            query ($delivery: ID!) { delivery(id: $delivery) { pushes { dueAt decisions { rolloutId started decision } } } }"""
-        pushes = (await self.ask(query, delivery=delivery))["delivery"]["pushes"]
+            query ($delivery: Int!) { delivery(number: $delivery) { pushes { dueAt decisions { rollout { id number } started sentence } } } }"""
+        pushes = (await self.ask(query, delivery=int(delivery)))["delivery"]["pushes"]
         while any(push["dueAt"] for push in pushes):
             await asyncio.sleep(0.1)
-            pushes = (await self.ask(query, delivery=delivery))["delivery"]["pushes"]
+            pushes = (await self.ask(query, delivery=int(delivery)))["delivery"]["pushes"]
         return [Decision.model_validate(one) for push in pushes for one in push["decisions"]]
 
     async def progress(self, rollout: str) -> AsyncGenerator[Progress, None]:
@@ -131,7 +139,7 @@ class Api:
 
     async def events(self, rollout: str) -> AsyncGenerator[Event, None]:
         """Everything that happens to a rollout, from its beginning."""
-        query = "subscription ($rollout: ID!) { rolloutEvents(id: $rollout) { at type data } }"
+        query = "subscription ($rollout: ID!) { rolloutEvents(id: $rollout) { at name data } }"
         async for said in self.socket.subscribe(GraphQLRequest(query, variable_values={"rollout": rollout})):
             yield Event.model_validate(said["rolloutEvents"])
 
@@ -142,13 +150,13 @@ class Api:
 
     async def image(self, rollout: str) -> str:
         """What a rollout brings."""
-        said = await self.ask("query ($rollout: ID!) { rollout(id: $rollout) { image } }", rollout=rollout)
-        return str(said["rollout"]["image"])
+        said = await self.ask("query ($rollout: ID!) { rollout(id: $rollout) { image { reference } } }", rollout=rollout)
+        return str(said["rollout"]["image"]["reference"])
 
-    async def rollouts_after(self, last: int) -> list[str]:
+    async def rollouts_after(self, last: int) -> list[Ref]:
         """The rollouts created after this one, oldest first."""
-        said = await self.ask("{ rollouts(first: 20) { nodes { id } } }")
-        return [node["id"] for node in reversed(said["rollouts"]["nodes"]) if int(node["id"]) > last]
+        said = await self.ask("{ rollouts(first: 20) { nodes { id number } } }")
+        return [Ref.model_validate(node) for node in reversed(said["rollouts"]["nodes"]) if node["number"] > last]
 
     async def devices(self) -> list[Known]:
         """Every device, in the order they registered."""
@@ -161,11 +169,11 @@ class Api:
     async def device(self, uuid: str, rollout: str) -> tuple[Known, DeviceStatus | None]:
         """One device, and where it is in a rollout."""
         query = """
-            query ($uuid: ID!) { device(uuid: $uuid) {
-              uuid targetState { apps version } currentState { apps version } rollouts(first: 10) { nodes { rolloutId status } }
+            query ($uuid: UUID!) { device(uuid: $uuid) {
+              uuid targetState { apps version } currentState { apps version } rollouts(first: 10) { nodes { rollout { id } status } }
             } }"""
         said = (await self.ask(query, uuid=uuid))["device"]
-        places = {node["rolloutId"]: DeviceStatus[node["status"]] for node in said["rollouts"]["nodes"]}
+        places = {node["rollout"]["id"]: DeviceStatus[node["status"]] for node in said["rollouts"]["nodes"]}
         return Known.model_validate(said), places.get(rollout)
 
     async def statuses(self, rollout: str) -> dict[str, DeviceStatus]:
@@ -187,17 +195,22 @@ class Api:
 
     async def create_provisioning_key(self, fleet: str) -> str:
         """A key that lets devices register in a fleet."""
-        mutation = "mutation ($input: CreateProvisioningKeyInput!) { createProvisioningKey(input: $input) { key } }"
-        said = await self.ask(mutation, input={"name": fleet, "fleet": fleet})
-        return str(said["createProvisioningKey"]["key"])
+        return str((await self._change("createProvisioningKey", "secret", name=fleet, fleet=fleet))["secret"])
 
     async def set_target(self, uuid: str, apps: dict[str, Any]) -> None:
         """Tell one device what to run."""
-        await self.ask(
-            "mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version } }", uuid=uuid, apps=apps
-        )
+        await self._change("setDeviceTarget", "__typename", uuid=uuid, apps=apps)
 
     async def create_policy(self, **policy: Any) -> str:
         """A new policy; returns its id."""
-        said = await self.ask("mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }", input=policy)
-        return str(said["createPolicy"]["id"])
+        return str((await self._change("createPolicy", "policy { id }", **policy))["policy"]["id"])
+
+    async def _change(self, mutation: str, wanted: str, **values: Any) -> Any:
+        """The payload of a mutation; raises Refused with the server's sentence."""
+        kind = mutation[0].upper() + mutation[1:]
+        payload = f"... on {kind}Payload {{ {wanted} }} ... on Error {{ refused: message }}"
+        document = f"mutation ($input: {kind}Input!) {{ done: {mutation}(input: $input) {{ {payload} }} }}"
+        done = (await self.ask(document, input=values))["done"]
+        if "refused" in done:
+            raise Refused(done["refused"])
+        return done

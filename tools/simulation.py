@@ -197,7 +197,7 @@ class _Simulation:
     async def _push(self, tag: str) -> str | None:
         said = await registry.push(self.place.url, self.place.secret, REPOSITORY, tag)
         *_, last = await self.api.decisions(said["delivery_id"])
-        return last.rollout_id
+        return None if last.rollout is None else last.rollout.id
 
     async def _followed(self, rollout: str) -> Status | None:
         """How it ended; None if it does not."""

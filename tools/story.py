@@ -166,14 +166,14 @@ class _Story:
         *_, last = await self._push(tag)
         try:
             async with asyncio.timeout(60 * self.asked.poll_every):
-                return None if last.rollout_id is None else await self._watch(last.rollout_id)
+                return None if last.rollout is None else await self._watch(last.rollout.id)
         except TimeoutError:
             return None
 
     async def _push(self, tag: str) -> list[Decision]:
         said = await registry.push(self.place.url, self.place.secret, REPOSITORY, tag)
         decisions = await self.api.decisions(said["delivery_id"])
-        self.screen.say(f"Rollwave keeps it as delivery {said['delivery_id']}, and decides: {decisions[-1].decision}.")
+        self.screen.say(f"Rollwave keeps it as delivery {said['delivery_id']}, and decides: {decisions[-1].sentence}.")
         return decisions
 
     async def _watch(self, rollout: str) -> Status | None:
@@ -193,11 +193,11 @@ class _Story:
     async def _stay_up(self) -> None:
         """Show every rollout that somebody starts, until cancelled."""
         self._tell_what_to_try()
-        last = max(map(int, await self.api.rollouts_after(0)), default=0)
+        last = max((rollout.number for rollout in await self.api.rollouts_after(0)), default=0)
         while True:
             for rollout in await self.api.rollouts_after(last):
-                last = int(rollout)
-                await self._watch(rollout)
+                last = rollout.number
+                await self._watch(rollout.id)
             await asyncio.sleep(1)
 
     def _tell_what_to_try(self) -> None:
@@ -212,7 +212,7 @@ class _Story:
 
     def _commands(self) -> list[tuple[str, str]]:
         who = self.fleet.awake[0].identity
-        query = {"query": "{ rollouts { nodes { id image status reason } } }"}
+        query = {"query": "{ rollouts { nodes { number image { reference } status reason } } }"}
         bearer = f"Authorization: Bearer {self.place.token}"
         return [
             ("List the rollouts:", _curl(f"{self.place.url}/graphql", bearer, query)),

@@ -35,5 +35,5 @@ async def _follow_events(api: Api, rollout: str, picture: Picture) -> None:
     async with aclosing(api.events(rollout)) as events:
         async for event in events:
             picture.tale.add(event)
-            if event.type in LAST:
+            if event.name in LAST:
                 return

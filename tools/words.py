@@ -72,7 +72,7 @@ class Tale:
     def add(self, event: Event) -> None:
         """Tell of something that happened."""
         self._began = self._began or event.at
-        if event.type in _OF_DEVICES:
+        if event.name in _OF_DEVICES:
             self._count(event, *_of_devices(event))
         elif sentence := self._sentence(event):
             self._line(event, sentence)
@@ -95,9 +95,9 @@ class Tale:
         return line
 
     def _sentence(self, event: Event) -> str | None:
-        if event.type == EventType.BATCH_STARTED:
+        if event.name == EventType.BATCH_STARTED:
             return self._opening(event.data)
-        template = _OF_ROLLOUT.get(EventType(event.type))
+        template = _OF_ROLLOUT.get(EventType(event.name))
         return None if template is None else template.format_map(_Particulars(event.data | {"who": _who_is(event.data)}))
 
     def _opening(self, data: dict[str, Any]) -> str:
@@ -138,5 +138,5 @@ def _who_is(data: dict[str, Any]) -> str:
 
 def _of_devices(event: Event) -> tuple[str, str]:
     said = _Particulars(event.data | {"previous": ", ".join(event.data.get("rolled_back_to", []))})
-    one, several = _OF_DEVICES[EventType(event.type)]
+    one, several = _OF_DEVICES[EventType(event.name)]
     return one.format_map(said), several.format_map(said)
