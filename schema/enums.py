@@ -1,8 +1,6 @@
 """The domain's enums, under the names clients know them by, and what each value means."""
 
-from enum import Enum
-
-import strawberry
+from enum import Enum, StrEnum
 
 from domain.actors import Role
 from domain.aside import AsideKind
@@ -283,11 +281,20 @@ enum(
 )  # fmt: skip
 
 
-@strawberry.enum(description="Which end of a list comes first.")
-class OrderDirection(Enum):
-    ASCENDING = strawberry.enum_value("ascending", description="The smallest, the first of the alphabet, the longest ago.")
-    DESCENDING = strawberry.enum_value("descending", description="The other end.")
+class OrderDirection(StrEnum):
+    """Which end of a list comes first."""
 
+    ASCENDING = "ascending"
+    DESCENDING = "descending"
+
+
+enum(
+    OrderDirection, "OrderDirection", "Which end of a list comes first.",
+    {
+        OrderDirection.ASCENDING: "The smallest, the first of the alphabet, the longest ago.",
+        OrderDirection.DESCENDING: "The other end.",
+    },
+)  # fmt: skip
 
 __all__ = [
     "Action", "AsideKind", "CheckKind", "Counts", "DeviceOrderBy", "DeviceStanding", "DeviceStatus", "DifferenceKind", "EventType",

@@ -49,12 +49,12 @@ class Tag(Node):
     heard_at: datetime = strawberry.field(description="When it was heard of last.")
 
     @classmethod
-    def of(cls, tag: of_repositories.Tag) -> Self:
+    def of(cls, tag: of_repositories.HeardTag) -> Self:
         return cls(
-            id=node_id("Tag", f"{tag.repository}:{tag.name}"),
-            name=tag.name,
+            id=node_id("Tag", f"{tag.repository}:{tag.tag}"),
+            name=tag.tag,
             digest=None if tag.digest is None else Digest(tag.digest),
-            first_heard_at=tag.first_heard_at,
+            first_heard_at=tag.first_at,
             heard_at=tag.heard_at,
         )
 
@@ -93,7 +93,7 @@ class Repository(Node):
         return await paged(first, after, NEWEST, read, Push.of, count)
 
 
-TAGS: Key[of_repositories.Tag, str] = named(lambda tag: tag.name)
+TAGS: Key[of_repositories.HeardTag, str] = named(lambda tag: tag.tag)
 REPOSITORIES: Key[str, str] = named(lambda repository: repository)
 
 

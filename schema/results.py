@@ -1,23 +1,38 @@
 """What a mutation answers: its payload, or, as data, why it changed nothing."""
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any, Union
 
 import strawberry
 from strawberry.types.info import Info
 
 from domain.errors import BadInput, Conflict, IllegalMove, KeyReused, NotFound, Problem, Refused, StaleVersion
+from schema.described import enum
 
 
-@strawberry.enum(description="What stood in the way; these names never change.")
-class ErrorCode(Enum):
-    INVALID_INPUT = strawberry.enum_value("INVALID_INPUT", description="Something in the input makes no sense, or is out of its range.")
-    NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="What the input names does not exist.")
-    CONFLICT = strawberry.enum_value("CONFLICT", description="What is there now does not allow it.")
-    ILLEGAL_MOVE = strawberry.enum_value("ILLEGAL_MOVE", description="The rollout is in a state in which it cannot be asked for that.")
-    STALE_VERSION = strawberry.enum_value("STALE_VERSION", description="It has changed since `expectedVersion`: read it again.")
-    KEY_REUSED = strawberry.enum_value("KEY_REUSED", description="The same `idempotencyKey` came with another request before.")
+class ErrorCode(StrEnum):
+    """What stood in the way, for programs; these names never change."""
+
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    ILLEGAL_MOVE = "ILLEGAL_MOVE"
+    STALE_VERSION = "STALE_VERSION"
+    KEY_REUSED = "KEY_REUSED"
+
+
+enum(
+    ErrorCode, "ErrorCode", "What stood in the way; these names never change.",
+    {
+        ErrorCode.INVALID_INPUT: "Something in the input makes no sense, or is out of its range.",
+        ErrorCode.NOT_FOUND: "What the input names does not exist.",
+        ErrorCode.CONFLICT: "What is there now does not allow it.",
+        ErrorCode.ILLEGAL_MOVE: "The rollout is in a state in which it cannot be asked for that.",
+        ErrorCode.STALE_VERSION: "It has changed since `expectedVersion`: read it again.",
+        ErrorCode.KEY_REUSED: "The same `idempotencyKey` came with another request before.",
+    },
+)  # fmt: skip
 
 
 @strawberry.interface(description="Why nothing was changed.")
@@ -93,8 +108,10 @@ def mutation(description: str) -> Callable[[Callable[..., Any]], Any]:
     """A mutation that answers its payload `XPayload`: clients see `XResult`, which may also be an error."""
 
     def field(resolver: Callable[..., Any]) -> Any:
-        payload = resolver.__annotations__["return"]
-        resolver.__annotations__["return"] = or_error(payload, payload.__name__.removesuffix("Payload") + "Result")
+        said = resolver.__annotations__
+        payload = said["return"]
+        said["return"] = or_error(payload, payload.__name__.removesuffix("Payload") + "Result")
+        said["input"] = Annotated[said["input"], strawberry.argument(description="What is wanted.")]
         return strawberry.mutation(resolver, description=description)
 
     return field
