@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import strawberry
 
 from domain import endpoints as domain
+from domain.deliveries import DeliveryFilter
 from domain.ids import DeliveryId, EndpointId
 from resolvers import deliveries
 from resolvers.endpoints import Wanted
@@ -56,7 +57,7 @@ class WebhookEndpoint:
         from schema.pushes import Delivery
 
         async def read(before: int, limit: int) -> Any:
-            return await deliveries.page(info.context.ctx, DeliveryId(before), limit, EndpointId(int(self.id)))
+            return await deliveries.page(info.context.ctx, DeliveryId(before), limit, DeliveryFilter(EndpointId(int(self.id))))
 
         return await paged(first, after, 2**62, read, lambda row: row.id, Delivery.of)
 

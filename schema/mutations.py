@@ -165,6 +165,7 @@ class Mutation(FleetMutation):
     @strawberry.mutation(description="Make a key that lets devices register themselves. It is shown this once.")
     async def create_provisioning_key(self, info: Info, input: CreateProvisioningKeyInput) -> NewProvisioningKey:  # noqa: A002
         made, key = await provisioning.create(info.context.ctx, input.wanted())
+        assert key is not None, "only who asks again is told none"
         return NewProvisioningKey(key=key, provisioning_key=ProvisioningKey.of(made))
 
     @strawberry.mutation(description="Have a provisioning key let nobody in any more; the devices that it has let in stay.")

@@ -15,6 +15,7 @@ from domain import tags as domain_tags
 from domain.checks import CheckSettings
 from domain.errors import BadInput
 from domain.ids import PolicyId, RolloutId
+from domain.rollouts import RolloutFilter
 from domain.settings import PaceSettings, ScheduleSettings
 from resolvers import rollouts
 from schema.enums import RollbackMode, Strategy
@@ -125,7 +126,7 @@ class Policy:
         from schema.rollouts import Rollout
 
         async def read(before: int, limit: int) -> Any:
-            return await rollouts.page(info.context.ctx, RolloutId(before), limit, policy=PolicyId(int(self.id)))
+            return await rollouts.page(info.context.ctx, RolloutId(before), limit, RolloutFilter(policy=PolicyId(int(self.id))))
 
         return await paged(first, after, 2**62, read, lambda row: row.id, Rollout.of)
 

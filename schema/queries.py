@@ -4,7 +4,10 @@ from typing import Any
 
 import strawberry
 
+from domain.catalogue import KnownImageFilter
 from domain.ids import DeliveryId, EndpointId, PolicyId, ProvisioningKeyId, PushId, RolloutId
+from domain.pushes import PushFilter
+from domain.rollouts import RolloutFilter
 from resolvers import (
     catalogue,
     deliveries,
@@ -58,7 +61,7 @@ class Query(FleetQuery):
         self, info: Info, first: int = DEFAULT, after: str | None = None, status: list[Status] | None = None
     ) -> Connection[Rollout]:
         async def read(place: int, limit: int) -> Any:
-            return await rollouts.page(info.context.ctx, RolloutId(place), limit, status)
+            return await rollouts.page(info.context.ctx, RolloutId(place), limit, RolloutFilter(None if status is None else tuple(status)))
 
         return await paged(first, after, 2**62, read, lambda rollout: rollout.id, Rollout.of)
 
@@ -127,7 +130,7 @@ class Query(FleetQuery):
     @strawberry.field(description="Images that were pushed, newest first; those that wait for something, or those that are decided.")
     async def pushes(self, info: Info, first: int = DEFAULT, after: str | None = None, waiting: bool | None = None) -> Connection[Push]:
         async def read(place: int, limit: int) -> Any:
-            return await pushes.page(info.context.ctx, PushId(place), limit, waiting)
+            return await pushes.page(info.context.ctx, PushId(place), limit, PushFilter(waiting))
 
         return await paged(first, after, 2**62, read, lambda push: push.id, Push.of)
 
@@ -140,6 +143,6 @@ class Query(FleetQuery):
         self, info: Info, first: int = DEFAULT, after: str | None = None, standing: Standing | None = None
     ) -> Connection[KnownImage]:
         async def read(place: int, limit: int) -> Any:
-            return await catalogue.page(info.context.ctx, place, limit, standing)
+            return await catalogue.page(info.context.ctx, place, limit, KnownImageFilter(standing))
 
         return await paged(first, after, 2**62, read, lambda known: known.id, KnownImage.of)
