@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from domain.errors import Forbidden, Unauthenticated
+from domain.ids import TokenId
 
 
 class Permission(StrEnum):
@@ -12,6 +13,28 @@ class Permission(StrEnum):
 
     READ = "read"
     OPERATE = "operate"
+    ADMINISTER = "administer"
+    """Hand out tokens, and read who did what."""
+
+
+class Role(StrEnum):
+    """What a token is for."""
+
+    READER = "reader"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What its holder may do."""
+        return _PERMISSIONS[self]
+
+
+_PERMISSIONS = {
+    Role.READER: frozenset({Permission.READ}),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.OPERATE}),
+    Role.ADMINISTRATOR: frozenset(Permission),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +43,46 @@ class Actor:
 
     name: str
     permissions: frozenset[Permission] = frozenset()
+    token: TokenId | None = None
+    """Of those who came with one."""
+    refused: str | None = None
+    """Why this is nobody we know; None for everybody else."""
+
+    @classmethod
+    def of(cls, name: str, role: Role, token: TokenId | None = None) -> Self:
+        """Whoever has this role."""
+        return cls(name, role.permissions, token)
 
     @classmethod
     def operator(cls, name: str) -> Self:
-        """Whoever holds an operator's token."""
-        return cls(name, frozenset(Permission))
+        """An operator, who came without a token."""
+        return cls.of(name, Role.OPERATOR)
+
+    @classmethod
+    def administrator(cls, name: str) -> Self:
+        """An administrator, who came without a token."""
+        return cls.of(name, Role.ADMINISTRATOR)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this is anybody: who is not, is not even told what there is."""
+        return self.refused is None
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this actor may do it."""
+        return permission in self.permissions
+
+    def must_be_known(self) -> None:
+        """Raise Unauthenticated for a stranger."""
+        if self.refused is not None:
+            raise Unauthenticated(self.refused)
 
     def must(self, permission: Permission) -> None:
         """Raise Unauthenticated or Forbidden unless this actor may do it."""
-        if self is NOBODY:
-            raise Unauthenticated("an operator token is required: send it as “Authorization: Bearer …”")
-        if permission not in self.permissions:
+        self.must_be_known()
+        if not self.may(permission):
             raise Forbidden(f"{self.name} may not {permission}")
 
 
-NOBODY = Actor("nobody")
+NOBODY = Actor("nobody", refused="a token is required: send it as “Authorization: Bearer …”")
 ENGINE = Actor("rollwave", frozenset(Permission))

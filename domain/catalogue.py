@@ -30,11 +30,20 @@ class KnownImage:
     decided_at: datetime | None
     decided_by: str | None
     remark: str | None
+    version: int = 1
 
     @property
     def name(self) -> str:
         """The image as people write it; of a repository, its name alone."""
         return str(self.image) if self.image else Image.parse(self.repository).name
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImageFilter:
+    """What entries must have in common; None asks nothing."""
+
+    standing: Standing | None = None
+    repository: str | None = None
 
 
 def standing(image: Image, known: list[KnownImage]) -> Standing | None:

@@ -24,3 +24,13 @@ class Delivery:
     last_at: datetime
     times: int
     """How often it was posted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """What deliveries must have in common; None asks nothing."""
+
+    endpoint: EndpointId | None = None
+    sender: str | None = None
+    since: datetime | None = None
+    """Received then or later."""

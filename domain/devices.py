@@ -29,6 +29,8 @@ class Device:
     """For an operator to accept it."""
     revoked_at: datetime | None = None
     """Since when it is let in no more."""
+    version: int = 1
+    """Rises with what is decided of it: labels, being set aside, accepted or revoked. That of its target is another."""
 
     @property
     def shut_out(self) -> str | None:

@@ -60,3 +60,5 @@ class Endpoint:
     created_at: datetime
     rotated_at: datetime
     """When its secret was made."""
+    version: int = 1
+    deleted_at: datetime | None = None

@@ -1,12 +1,31 @@
 """What can be refused, as sentences for the person who caused it."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
 
 class Refused(Exception):
     """A request that changed nothing; the message says why, to the one who asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one field of a request."""
+
+    path: tuple[str, ...]
+    """Where it stands, from the outside in; places in lists as numbers: stages, 0, soak_minutes."""
+    message: str
+    """Without the name of the field."""
+
+
 class BadInput(Refused):
-    """Something in the request cannot be understood."""
+    """Something in the request cannot be understood; `problems` says in which fields, as far as that can be said."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or _problems(message)
 
 
 class Unauthenticated(Refused):
@@ -22,11 +41,33 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    """What the request names does not exist."""
+    """What the request names does not exist; `kind` and `key` say what that was, where it has both."""
+
+    def __init__(self, message: str, kind: str | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.key = key
+
+    @classmethod
+    def of(cls, kind: str, key: object) -> Self:
+        """There is no such policy, rollout, device."""
+        return cls(f"there is no {kind} {key}", kind, str(key))
 
 
 class Conflict(Refused):
     """The request is understood, but what is stored now does not allow it."""
+
+
+class StaleVersion(Conflict):
+    """It was decided on something else than there is now, whose version is `current`."""
+
+    def __init__(self, message: str, current: int) -> None:
+        super().__init__(message)
+        self.current = current
+
+
+class KeyReused(Conflict):
+    """The idempotency key stands for another request."""
 
 
 class Unavailable(Refused):
@@ -35,3 +76,16 @@ class Unavailable(Refused):
 
 class IllegalMove(Conflict):
     """A rollout in this state cannot be asked for that."""
+
+
+# “name: why”, “audience, serviceAccount: why”, “apps.1001.services[0].config.image: why”.
+_FIELD = r"[A-Za-z_]\w*(?:\.[\w-]+|\[\d+\])*"
+_OF_FIELDS = re.compile(rf"({_FIELD}(?:, {_FIELD})*): (.+)", re.DOTALL)
+
+
+def _problems(message: str) -> tuple[Problem, ...]:
+    """Which fields a sentence is about, as it says itself where it begins with their names."""
+    if (said := _OF_FIELDS.fullmatch(message)) is None:
+        return ()
+    fields, why = said.groups()
+    return tuple(Problem(tuple(re.findall(r"[\w-]+", field)), why) for field in fields.split(", "))

@@ -19,6 +19,18 @@ class Policy:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFilter:
+    """What policies must have in common; None asks nothing."""
+
+    enabled: bool | None = None
+    fleet: str | None = None
+    search: str | None = None
+    """In the pattern, whatever the case."""
+    deleted: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ProvisioningKey:
     """Its devices get nothing until an operator accepts them."""
     created_at: datetime
     created_by: str
+    version: int
 
 
 def checked(wanted: Wanted, now: datetime) -> Wanted:

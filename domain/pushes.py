@@ -41,6 +41,18 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class PushFilter:
+    """What pushes must have in common; None asks nothing."""
+
+    waiting: bool | None = None
+    """For something before they are decided."""
+    repository: str | None = None
+    source: str | None = None
+    since: datetime | None = None
+    """Heard of then or later."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided for one image under one policy, or under none."""
 

@@ -26,6 +26,7 @@ class Registry:
     """Whether it is asked over HTTP, for want of TLS."""
     set_at: datetime | None = None
     """When an operator said so. What it answered before does not count: not that it wanted to be left alone, either."""
+    version: int = 1
 
 
 class Unanswered(Exception):

@@ -96,6 +96,22 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutFilter:
+    """What rollouts must have in common; None asks nothing."""
+
+    statuses: tuple[Status, ...] | None = None
+    policy: PolicyId | None = None
+    fleet: str | None = None
+    """Those for this fleet alone."""
+    search: str | None = None
+    """In one of the images, whatever the case."""
+    since: datetime | None = None
+    """Created then or later."""
+    until: datetime | None = None
+    """Created before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """One step of one rollout: what it was, what it becomes, and the name of that."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from domain.checks import CheckSettings, HttpCheck, TcpCheck
+from domain.checks import CheckKind, CheckSettings, HttpCheck, TcpCheck
 from domain.errors import BadInput
 from domain.health import Outcome
 from domain.images import Pattern
@@ -341,12 +341,19 @@ def settings(values: dict[str, object]) -> PolicySettings:
     try:
         return PolicySettings.model_validate(values)
     except ValidationError as invalid:
-        raise BadInput("; ".join(_wrong(error["loc"], error["msg"]) for error in invalid.errors())) from invalid
+        wrong = [_wrong(error["loc"], error["msg"]) for error in invalid.errors()]
+        problems = [problem for one in wrong for problem in BadInput(one).problems]
+        raise BadInput("; ".join(wrong), problems) from invalid
 
 
 def _wrong(where: tuple[int | str, ...], what: str) -> str:
-    field = ".".join(map(str, where))
+    """What is wrong, after the name of the field; a rule about several says itself which."""
+    # Pydantic names the kind of a check as if that were a field.
+    field = ".".join(str(step) for step in where if step not in _KINDS)
     return f"{field}: {_plain(what)}" if field else _plain(what)
+
+
+_KINDS = frozenset(CheckKind)
 
 
 def _plain(message: str) -> str:

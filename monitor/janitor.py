@@ -6,11 +6,12 @@ from datetime import timedelta
 from domain.ids import RolloutId
 from domain.rollouts import Rollout
 from monitor.tending import wake
-from storage import changes, deliveries, enrolment, folding, pushes, rollouts
+from storage import changes, deliveries, enrolment, folding, idempotency, pushes, rollouts
 from storage.database import Database
 
 CHUNK = 5000
 KEPT = timedelta(days=30)
+KEYS_KEPT = timedelta(hours=48)  # a client is promised a day
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +36,7 @@ async def _forget(db: Database) -> None:
         now = await db.now(conn)
         await deliveries.forget(conn, now, KEPT, CHUNK)
         await pushes.forget(conn, now, KEPT, CHUNK)
+        await idempotency.forget(conn, now, KEYS_KEPT, CHUNK)
         await changes.forget(conn)
 
 

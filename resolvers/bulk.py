@@ -1,4 +1,7 @@
-"""What operators do with many devices at once: so many a call, and each device is changed whole or left as it is, with the reason."""
+"""What operators do with many devices at once: so many a call, and each device is changed whole or left as it is, with the reason.
+
+Each device that was changed has an entry of its own on record; the request's id ties those of one call together.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -7,13 +10,14 @@ from datetime import datetime
 from domain import aside as asides
 from domain import labels as labels_of
 from domain.actors import Permission
+from domain.audit import Action
 from domain.devices import Device
 from domain.errors import BadInput, Refused
 from domain.fleet import MOST_AT_ONCE, Chosen, DeviceOrder, Done, Place
 from domain.patches import Patch
 from resolvers import aside, documents
 from resolvers.context import Context
-from resolvers.devices import checked_uuid
+from resolvers.devices import checked_uuid, subject
 from resolvers.targets import patch_target
 from storage import selecting
 
@@ -62,11 +66,13 @@ async def label(ctx: Context, chosen: Chosen, labels: object, without: Sequence[
     if both := written.keys() & without:
         raise BadInput(f"label {min(both)} is to be set and to be removed; say one of them")
     portion = await _portion(ctx, chosen, first, after)
-    async with ctx.db.transaction() as conn:
-        ids = [device.id for device in portion.devices]
-        changed = await selecting.relabel(conn, ids, written, without, labels_of.MOST)
+    async with ctx.changing(Action.LABEL_DEVICES) as change:
+        fitting = await selecting.relabel(change.conn, [device.id for device in portion.devices], written, without, labels_of.MOST)
+        for device in portion.devices:
+            if fitting.get(device.id):
+                change.of(subject(device), set=written, remove=list(without))
     full = f"labels: at most {labels_of.MOST}, and with these it would have more"
-    return _changed(portion, [Done(device.uuid, None if device.id in changed else full) for device in portion.devices])
+    return _changed(portion, [Done(device.uuid, None if device.id in fitting else full) for device in portion.devices])
 
 
 async def pin(ctx: Context, chosen: Chosen, reason: str | None, first: int, after: Place | None) -> Changed:
@@ -95,8 +101,11 @@ async def release(ctx: Context, chosen: Chosen, first: int, after: Place | None)
     """Let many devices join rollouts again, from the next one on."""
     ctx.actor.must(Permission.OPERATE)
     portion = await _portion(ctx, chosen, first, after)
-    async with ctx.db.transaction() as conn:
-        await selecting.release(conn, [device.id for device in portion.devices])
+    async with ctx.changing(Action.RELEASE_DEVICE) as change:
+        released = await selecting.release(change.conn, [device.id for device in portion.devices])
+        for device in portion.devices:
+            if device.id in released:
+                change.of(subject(device))
     return _changed(portion, [Done(device.uuid, None) for device in portion.devices])
 
 

@@ -1,10 +1,13 @@
 """What every use case is given."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from domain.actors import Actor
+from domain.audit import Action
 from registries.oci.client import Client
 from registries.oidc import Keys
+from resolvers.changing import Change, changing
 from resolvers.feed import Feed
 from resolvers.vault import Vault
 from storage.database import Database
@@ -22,3 +25,9 @@ class Context:
     """None where registries are not asked."""
     google: Keys | None = None
     """What Google signs its tokens with; None where nobody looks."""
+    request_id: str | None = None
+    """What the log and the answer call the request."""
+
+    def changing(self, action: Action) -> AbstractAsyncContextManager[Change]:
+        """A transaction in which the actor, who must be allowed to, does this; what it changes goes on record with it."""
+        return changing(self.db, self.actor, action, self.request_id)

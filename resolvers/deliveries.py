@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.actors import Permission
-from domain.deliveries import Delivery
+from domain.audit import Action, Subject, SubjectType
+from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Endpoint
 from domain.errors import NotFound
-from domain.ids import DeliveryId, EndpointId
+from domain.ids import DeliveryId
 from domain.images import Image, Pattern
 from domain.pushes import Decision
 from registries.webhooks import Received
@@ -16,6 +17,7 @@ from resolvers.context import Context
 from storage import deliveries, endpoints, pushes
 from storage.connection import Connection
 
+_ALL = DeliveryFilter()
 _LONGEST_HEADER = 200
 _KEPT_HEADERS = ("content-type", "user-agent")
 
@@ -46,14 +48,14 @@ async def receive(ctx: Context, received: Received, endpoint: Endpoint | None, h
 
 async def replay(ctx: Context, delivery: DeliveryId) -> Delivery:
     """Have everything that a delivery told decided anew, as things are now; raises NotFound."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        found = await deliveries.one(conn, delivery)
+    async with ctx.changing(Action.REPLAY_DELIVERY) as change:
+        found = await deliveries.one(change.conn, delivery)
         if found is None:
-            raise NotFound(f"there is no delivery {delivery}")
-        await pushes.replay(conn, delivery, await ctx.db.now(conn))
+            raise NotFound.of("delivery", delivery)
+        await pushes.replay(change.conn, delivery, change.now)
         if found.endpoint_id is not None:
-            await _dismiss(ctx, conn, delivery, await endpoints.ever(conn, found.endpoint_id))
+            await _dismiss(ctx, change.conn, delivery, await endpoints.ever(change.conn, found.endpoint_id))
+        change.of(Subject.of(SubjectType.DELIVERY, delivery))
     return found
 
 
@@ -63,13 +65,18 @@ async def one(ctx: Context, delivery: DeliveryId) -> Delivery | None:
         return await deliveries.one(conn, delivery)
 
 
-async def page(ctx: Context, before: DeliveryId, limit: int, endpoint: EndpointId | None = None) -> list[Delivery]:
-    """Deliveries, newest first, of one endpoint or of all."""
+async def page(ctx: Context, before: DeliveryId, limit: int, wanted: DeliveryFilter = _ALL) -> list[Delivery]:
+    """Deliveries that have something in common, newest first."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
-        if endpoint is None:
-            return await deliveries.page(conn, before, limit)
-        return await deliveries.page_of(conn, endpoint, before, limit)
+        return await deliveries.page(conn, before, limit, wanted)
+
+
+async def count(ctx: Context, wanted: DeliveryFilter = _ALL) -> int:
+    """How many deliveries have something in common."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await deliveries.count(conn, wanted)
 
 
 async def _dismiss(ctx: Context, conn: Connection, delivery: DeliveryId, endpoint: Endpoint) -> None:

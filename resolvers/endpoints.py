@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from domain import expected, texts
 from domain.actors import Permission
+from domain.audit import Action, Subject, SubjectType
 from domain.endpoints import Endpoint, Scheme, Sender
 from domain.errors import BadInput, Forbidden, NotFound, Unauthenticated
 from domain.ids import EndpointId
@@ -18,7 +20,6 @@ from storage import endpoints
 from storage.connection import Connection
 
 _MOST_REPOSITORIES = 100
-_LONGEST_TEXT = 255
 _LONGEST_OVERLAP = 7 * 24 * 60
 
 
@@ -48,45 +49,55 @@ class Proof:
     """What stood at the end of the address."""
 
 
-async def create(ctx: Context, wanted: Wanted) -> tuple[Endpoint, str | None]:
-    """A new endpoint, and its secret, which is told this once; there is none where Google signs. Raises BadInput."""
-    ctx.actor.must(Permission.OPERATE)
-    scheme = _scheme(wanted)
-    secret = None if scheme is Scheme.OIDC else keys.new("webhook")
-    sealed = None if secret is None else ctx.vault.seal(secret)
-    async with ctx.db.transaction() as conn:
-        made = await endpoints.insert(conn, _checked(wanted, scheme, await ctx.db.now(conn)), sealed)
-    return made, secret
+async def create(ctx: Context, wanted: Wanted, *, idempotency_key: str | None = None) -> tuple[Endpoint, str | None]:
+    """A new endpoint, and its secret, which is told this once; there is none where Google signs. Raises BadInput.
+
+    Asked again under the same idempotency key it is that endpoint, as it is by then, perhaps deleted, and without the secret: who has not
+    heard that rotates it.
+    """
+    async with ctx.changing(Action.CREATE_WEBHOOK_ENDPOINT) as change:
+        if made := await change.made_before(idempotency_key, wanted):
+            return await endpoints.ever(change.conn, EndpointId(made)), None
+        scheme = _scheme(wanted)
+        secret = None if scheme is Scheme.OIDC else keys.new("webhook")
+        sealed = None if secret is None else ctx.vault.seal(secret)
+        endpoint = await endpoints.insert(change.conn, _checked(wanted, scheme, change.now), sealed)
+        change.of(_subject(endpoint.id), name=endpoint.name, sender=endpoint.sender, scheme=scheme, repositories=endpoint.repositories)
+    return endpoint, secret
 
 
-async def rotate(ctx: Context, endpoint: EndpointId, keep_old_minutes: float) -> tuple[Endpoint, str]:
+async def rotate(
+    ctx: Context, endpoint: EndpointId, keep_old_minutes: float, *, expected_version: int | None = None
+) -> tuple[Endpoint, str]:
     """Another secret, which is told this once; the old one counts for so long. Raises BadInput where there is none."""
-    ctx.actor.must(Permission.OPERATE)
-    if not 0 <= keep_old_minutes <= _LONGEST_OVERLAP:
-        raise BadInput(f"keepOldMinutes: 0 to {_LONGEST_OVERLAP}, a week")
-    secret = keys.new("webhook")
-    async with ctx.db.transaction() as conn:
-        if (await _locked(conn, endpoint)).scheme is Scheme.OIDC:
+    async with ctx.changing(Action.ROTATE_WEBHOOK_SECRET) as change:
+        if not 0 <= keep_old_minutes <= _LONGEST_OVERLAP:
+            raise BadInput(f"keepOldMinutes: 0 to {_LONGEST_OVERLAP}, a week")
+        if (await _locked(change.conn, endpoint, expected_version)).scheme is Scheme.OIDC:
             raise BadInput(f"endpoint {endpoint} has no secret: its webhooks carry tokens that Google signs")
-        now = await ctx.db.now(conn)
-        return await endpoints.rotate(conn, endpoint, ctx.vault.seal(secret), now + timedelta(minutes=keep_old_minutes), now), secret
+        secret, old_until = keys.new("webhook"), change.now + timedelta(minutes=keep_old_minutes)
+        rotated = await endpoints.rotate(change.conn, endpoint, ctx.vault.seal(secret), old_until, change.now)
+        change.of(_subject(endpoint), keep_old_minutes=keep_old_minutes)
+    return rotated, secret
 
 
-async def set_enabled(ctx: Context, endpoint: EndpointId, enabled: bool) -> Endpoint:
-    """Let an endpoint be heard, or not."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        await _locked(conn, endpoint)
-        return await endpoints.set_enabled(conn, endpoint, enabled)
+async def set_enabled(ctx: Context, endpoint: EndpointId, enabled: bool, *, expected_version: int | None = None) -> Endpoint:
+    """Let an endpoint be heard, or not; one that is already stays as it is."""
+    async with ctx.changing(Action.ENABLE_WEBHOOK_ENDPOINT if enabled else Action.DISABLE_WEBHOOK_ENDPOINT) as change:
+        before = await _locked(change.conn, endpoint, expected_version)
+        after = await endpoints.set_enabled(change.conn, endpoint, enabled)
+        if after.version != before.version:
+            change.of(_subject(endpoint))
+    return after
 
 
-async def delete(ctx: Context, endpoint: EndpointId) -> Endpoint:
+async def delete(ctx: Context, endpoint: EndpointId, *, expected_version: int | None = None) -> Endpoint:
     """Take an endpoint away; what it told stays in the history."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        found = await _locked(conn, endpoint)
-        await endpoints.delete(conn, endpoint, await ctx.db.now(conn))
-    return found
+    async with ctx.changing(Action.DELETE_WEBHOOK_ENDPOINT) as change:
+        await _locked(change.conn, endpoint, expected_version)
+        deleted = await endpoints.delete(change.conn, endpoint, change.now)
+        change.of(_subject(endpoint), name=deleted.name)
+    return deleted
 
 
 async def one(ctx: Context, endpoint: EndpointId) -> Endpoint | None:
@@ -101,6 +112,13 @@ async def page(ctx: Context, after: EndpointId, limit: int) -> list[Endpoint]:
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await endpoints.page(conn, after, limit)
+
+
+async def count(ctx: Context) -> int:
+    """How many there are."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await endpoints.count(conn)
 
 
 async def let_in(ctx: Context, sender: str, endpoint: EndpointId, proof: Proof) -> Endpoint:
@@ -163,28 +181,26 @@ def _checked(wanted: Wanted, scheme: Scheme, now: datetime) -> Endpoint:
         raise BadInput("audience, serviceAccount: give both where Google signs, and neither elsewhere")
     return Endpoint(
         id=EndpointId(0),
-        name=_text("name", wanted.name),
+        name=texts.line("name", wanted.name),
         sender=wanted.sender,
         scheme=scheme,
         default_host=None if wanted.default_host is None else checked_host(wanted.default_host),
         repositories=tuple(Pattern.parse(text).text for text in wanted.repositories),
-        audience=None if wanted.audience is None else _text("audience", wanted.audience),
-        service_account=None if wanted.service_account is None else _text("serviceAccount", wanted.service_account),
+        audience=None if wanted.audience is None else texts.line("audience", wanted.audience),
+        service_account=None if wanted.service_account is None else texts.line("serviceAccount", wanted.service_account),
         enabled=True,
         created_at=now,
         rotated_at=now,
     )
 
 
-def _text(field: str, text: str) -> str:
-    text = text.strip()
-    if not (0 < len(text) <= _LONGEST_TEXT and text.isprintable()):
-        raise BadInput(f"{field}: 1 to {_LONGEST_TEXT} characters that can be shown")
-    return text
-
-
-async def _locked(conn: Connection, endpoint: EndpointId) -> Endpoint:
+async def _locked(conn: Connection, endpoint: EndpointId, expected_version: int | None) -> Endpoint:
     found = await endpoints.locked(conn, endpoint)
     if found is None:
-        raise NotFound(f"there is no endpoint {endpoint}")
+        raise NotFound.of("endpoint", endpoint)
+    expected.check(f"endpoint {endpoint}", found.version, expected_version)
     return found
+
+
+def _subject(endpoint: EndpointId) -> Subject:
+    return Subject.of(SubjectType.WEBHOOK_ENDPOINT, endpoint)

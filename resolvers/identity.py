@@ -1,20 +1,22 @@
 """Who a device is: it registers, proves itself from then on, and takes another key; and what operators do with all that."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain import identity as rules
 from domain import provisioning as of_keys
-from domain.actors import Permission
+from domain.audit import Action
 from domain.devices import Device
 from domain.errors import Conflict, NotFound, Unauthenticated, WrongKey
 from domain.identity import Identity
+from domain.ids import DeviceId
 from domain.provisioning import ProvisioningKey
 from resolvers import ed25519, keys
 from resolvers.aside import alone_with
 from resolvers.context import Context
-from resolvers.devices import checked_uuid, named
+from resolvers.devices import checked_uuid, locked, named, tell
 from resolvers.freshness import known_everywhere
 from storage import folding, identity, provisioning
 from storage.connection import Connection
@@ -79,37 +81,41 @@ async def exchange(ctx: Context, uuid: str, claim: Claim, new_key: str | None, s
         return await named(conn, uuid)
 
 
-async def accept(ctx: Context, uuid: str) -> Device:
+async def accept(ctx: Context, uuid: str, *, expected_version: int | None = None) -> Device:
     """Let a device that waits have what it should run; one that does not wait stays as it is."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        return await identity.accept(conn, (await named(conn, uuid)).id)
+    return await _decide(ctx, Action.ACCEPT_DEVICE, uuid, identity.accept, expected_version)
 
 
-async def revoke(ctx: Context, uuid: str) -> Device:
+async def revoke(ctx: Context, uuid: str, *, expected_version: int | None = None) -> Device:
     """Let a device in no more. It leaves the rollouts that it is in, which go on without it, and keeps what they show it."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        device, now = await alone_with(conn, uuid), await ctx.db.now(conn)
-        revoked = await identity.revoke(conn, device.id, now)
-        await folding.keep(conn, device.id, now, only_unoffered=False)
+    async with ctx.changing(Action.REVOKE_DEVICE) as change:
+        before = await alone_with(change.conn, uuid, expected_version)
+        revoked = await identity.revoke(change.conn, before.id, change.now)
+        await folding.keep(change.conn, before.id, change.now, only_unoffered=False)
+        tell(change, before, revoked)
     await known_everywhere()
     return revoked
 
 
-async def restore(ctx: Context, uuid: str) -> Device:
+async def restore(ctx: Context, uuid: str, *, expected_version: int | None = None) -> Device:
     """Let a device that was revoked in again, by the keys it had."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        return await identity.restore(conn, (await named(conn, uuid)).id)
+    return await _decide(ctx, Action.RESTORE_DEVICE, uuid, identity.restore, expected_version)
 
 
-async def reset_key(ctx: Context, uuid: str) -> Device:
+async def reset_key(ctx: Context, uuid: str, *, expected_version: int | None = None) -> Device:
     """Take a device's keys away: whoever next registers its uuid, with a provisioning key that lets devices in, is the device."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        device = await identity.reset(conn, (await named(conn, uuid)).id)
+    device = await _decide(ctx, Action.RESET_DEVICE_KEY, uuid, identity.reset, expected_version)
     await known_everywhere()
+    return device
+
+
+async def _decide(
+    ctx: Context, action: Action, uuid: str, write: Callable[[Connection, DeviceId], Awaitable[Device]], expected_version: int | None
+) -> Device:
+    async with ctx.changing(action) as change:
+        before = await locked(change.conn, uuid, expected_version)
+        device = await write(change.conn, before.id)
+        tell(change, before, device)
     return device
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from domain import policies as rules
-from domain.actors import Permission
+from domain.audit import Action, Subject, SubjectType
 from domain.catalogue import Standing
 from domain.errors import BadInput, Conflict, NotFound
 from domain.events import EventType
@@ -17,6 +17,7 @@ from domain.statuses import Status
 from domain.tags import goes_back, judge
 from domain.times import shown
 from resolvers import catalogue, moves
+from resolvers.changing import Change
 from resolvers.context import Context
 from storage import enrolment, events, members, policies, rollouts
 from storage.connection import Connection
@@ -26,29 +27,44 @@ MOST_TOGETHER = 20
 _ONE_PUSH = timedelta(minutes=15)
 
 
-async def create_rollout(ctx: Context, policy_id: PolicyId, image: str, also: Sequence[str] = ()) -> Rollout:
+async def create_rollout(
+    ctx: Context, policy_id: PolicyId, image: str, also: Sequence[str] = (), *, idempotency_key: str | None = None
+) -> Rollout:
     """Roll an image out by hand, to the devices that a policy governs; older versions and earlier releases are allowed.
 
     Those in `also` move together with it: a device that runs any of their repositories gets all of them at once, or none.
+    Asked again under the same idempotency key it is that rollout, wherever it is by then.
     """
-    ctx.actor.must(Permission.OPERATE)
-    first, *others = together = together_with(image, also)
-    async with ctx.db.transaction() as conn:
-        await alone(conn, together)
-        policy = await policies.locked(conn, policy_id)
-        if policy is None:
-            raise NotFound(f"there is no policy {policy_id}")
-        scope = rules.scope_by_hand(policy, await policies.enabled(conn), first)
-        now = await ctx.db.now(conn)
-        release, *_ = [await _allowed(conn, scope, one, now) for one in together]
-        if why := over(policy, now) or already_under_way(
-            await rollouts.active(conn, policy_id, [one.repository for one in together]), together
-        ):
-            raise Conflict(why)
-        for one in together:
-            await _supersede(ctx, conn, policy_id, one)
-        rollout = await rollouts.start(conn, scope, release, first, now, by_hand=True, also=others)
-        await tell(ctx, conn, rollout, policy)
+    async with ctx.changing(Action.CREATE_ROLLOUT) as change:
+        if made := await change.made_before(idempotency_key, [policy_id, image, list(also)]):
+            return await _made(change.conn, RolloutId(made))
+        rollout = await _create(ctx, change, policy_id, together_with(image, also))
+        change.of(Subject.of(SubjectType.ROLLOUT, rollout.id), policy=policy_id, images=[str(one) for one in rollout.images])
+    return rollout
+
+
+async def _made(conn: Connection, rollout_id: RolloutId) -> Rollout:
+    rollout = await rollouts.one(conn, rollout_id)
+    assert rollout is not None, "a rollout keeps its row"
+    return rollout
+
+
+async def _create(ctx: Context, change: Change, policy_id: PolicyId, together: Sequence[Image]) -> Rollout:
+    """Begin to roll these out, unless something is in the way."""
+    (first, *others), conn, now = together, change.conn, change.now
+    await alone(conn, together)
+    policy = await policies.locked(conn, policy_id)
+    if policy is None:
+        raise NotFound.of("policy", policy_id)
+    scope = rules.scope_by_hand(policy, await policies.enabled(conn), first)
+    release, *_ = [await _allowed(conn, scope, one, now) for one in together]
+    active = await rollouts.active(conn, policy_id, [one.repository for one in together])
+    if why := over(policy, now) or already_under_way(active, together):
+        raise Conflict(why)
+    for one in together:
+        await _supersede(ctx, conn, policy_id, one)
+    rollout = await rollouts.start(conn, scope, release, first, now, by_hand=True, also=others)
+    await tell(ctx, conn, rollout, policy)
     return rollout
 
 

@@ -1,10 +1,12 @@
 """The keys that let devices register themselves: what operators do with them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from domain import expected
 from domain import labels as labels_of
 from domain import provisioning as rules
 from domain.actors import Permission
+from domain.audit import Action, Subject, SubjectType
 from domain.errors import NotFound
 from domain.ids import ProvisioningKeyId
 from domain.provisioning import ProvisioningKey, Wanted
@@ -13,25 +15,31 @@ from resolvers.context import Context
 from storage import provisioning
 
 
-async def create(ctx: Context, wanted: Wanted) -> tuple[ProvisioningKey, str]:
-    """A key that lets devices register themselves. It is told once and cannot be read again. Raises BadInput."""
-    ctx.actor.must(Permission.OPERATE)
-    documents.check(wanted.labels, "labels")
-    key = keys.new("provisioning")
-    async with ctx.db.transaction() as conn:
-        now = await ctx.db.now(conn)
-        checked = replace(rules.checked(wanted, now), labels=labels_of.checked(wanted.labels))
-        made = await provisioning.insert(conn, checked, keys.digest(key), ctx.actor.name, now)
-    return made, key
+async def create(ctx: Context, wanted: Wanted, *, idempotency_key: str | None = None) -> tuple[ProvisioningKey, str | None]:
+    """A key that lets devices register themselves. It is told once and cannot be read again. Raises BadInput.
+
+    Asked again under the same idempotency key it is what is known of that one, as it is by then, and None in the place of the key itself:
+    who has not heard that revokes it and makes another.
+    """
+    async with ctx.changing(Action.CREATE_PROVISIONING_KEY) as change:
+        documents.check(wanted.labels, "labels")
+        if made := await change.made_before(idempotency_key, wanted):
+            return _found(await provisioning.one(change.conn, ProvisioningKeyId(made)), ProvisioningKeyId(made)), None
+        checked = replace(rules.checked(wanted, change.now), labels=labels_of.checked(wanted.labels))
+        secret = keys.new("provisioning")
+        key = await provisioning.insert(change.conn, checked, keys.digest(secret), ctx.actor.name, change.now)
+        change.of(_subject(key.id), **asdict(checked))
+    return key, secret
 
 
-async def revoke(ctx: Context, key: ProvisioningKeyId) -> ProvisioningKey:
-    """Have a key let nobody in any more; the devices that it has let in stay."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        revoked = await provisioning.revoke(conn, key, await ctx.db.now(conn))
-    if revoked is None:
-        raise NotFound(f"there is no provisioning key {key}")
+async def revoke(ctx: Context, key: ProvisioningKeyId, *, expected_version: int | None = None) -> ProvisioningKey:
+    """Have a key let nobody in any more; the devices that it has let in stay. One that was revoked before stays as it is."""
+    async with ctx.changing(Action.REVOKE_PROVISIONING_KEY) as change:
+        before = _found(await provisioning.locked(change.conn, key), key)
+        expected.check(f"provisioning key {key}", before.version, expected_version)
+        revoked = await provisioning.revoke(change.conn, key, change.now)
+        if revoked.version != before.version:
+            change.of(_subject(key), name=revoked.name)
     return revoked
 
 
@@ -47,3 +55,20 @@ async def page(ctx: Context, after: ProvisioningKeyId, limit: int) -> list[Provi
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await provisioning.page(conn, after, limit)
+
+
+async def count(ctx: Context) -> int:
+    """How many there are, revoked ones included."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await provisioning.count(conn)
+
+
+def _found(key: ProvisioningKey | None, named: ProvisioningKeyId) -> ProvisioningKey:
+    if key is None:
+        raise NotFound.of("provisioning key", named)
+    return key
+
+
+def _subject(key: ProvisioningKeyId) -> Subject:
+    return Subject.of(SubjectType.PROVISIONING_KEY, key)

@@ -13,7 +13,7 @@ from domain.ids import DeliveryId, PushId, RolloutId
 from domain.images import Image, Pattern
 from domain.policies import Scope
 from domain.provenance import Evidence, ProvenanceSettings
-from domain.pushes import Decision, Hold, Push
+from domain.pushes import Decision, Hold, Push, PushFilter
 from domain.registries import Unanswered
 from domain.settings import PolicySettings, Unresolved
 from domain.tags import goes_before, has_place
@@ -22,6 +22,8 @@ from resolvers import catalogue, images, registries
 from resolvers.context import Context
 from storage import devices, events, policies, pushes
 from storage.connection import Connection
+
+_ALL = PushFilter()
 
 
 async def consider(ctx: Context, push: Push) -> None:
@@ -211,11 +213,18 @@ async def _keep(ctx: Context, conn: Connection, push: Push, decision: Decision) 
     )  # fmt: skip
 
 
-async def page(ctx: Context, before: PushId, limit: int, waiting: bool | None) -> list[Push]:
-    """Pushes, newest first."""
+async def page(ctx: Context, before: PushId, limit: int, wanted: PushFilter = _ALL) -> list[Push]:
+    """Pushes that have something in common, newest first."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
-        return await pushes.page(conn, before, limit, waiting)
+        return await pushes.page(conn, before, limit, wanted)
+
+
+async def count(ctx: Context, wanted: PushFilter = _ALL) -> int:
+    """How many pushes have something in common."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.count(conn, wanted)
 
 
 async def of_delivery(ctx: Context, delivery: DeliveryId) -> list[Push]:

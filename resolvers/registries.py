@@ -5,7 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from domain import expected
 from domain.actors import Permission
+from domain.audit import Action, Subject, SubjectType
 from domain.errors import BadInput, Unavailable
 from domain.images import Image
 from domain.registries import Credentials, Registry, Unanswered
@@ -23,22 +25,31 @@ class NotNamed(Unanswered):
     """No operator named this registry, so nobody asks it."""
 
 
-async def save(ctx: Context, host: str, username: str | None, password: str | None, *, plain_http: bool) -> tuple[Registry, str | None]:
-    """Let a registry be asked, with these credentials or with none; raises BadInput."""
-    ctx.actor.must(Permission.OPERATE)
-    host = checked_host(host)
+async def save(
+    ctx: Context, host: str, username: str | None, password: str | None, *, plain_http: bool, expected_version: int | None = None
+) -> tuple[Registry, str | None]:
+    """Let a registry be asked, with these credentials or with none; raises BadInput.
+
+    The version is 0 where it may not be asked yet. Raises StaleVersion.
+    """
+    async with ctx.changing(Action.SET_REGISTRY) as change:
+        host, conn, now = checked_host(host), change.conn, change.now
+        _check(username, password)
+        sealed = None if password is None else ctx.vault.seal(password)
+        expected.check(f"registry {host}", await registries.version(conn, host), expected_version)
+        saved = await registries.save(conn, host, username, sealed, plain_http, now)
+        await _wake(conn, host, now)
+        change.of(_subject(host), username=username, plain_http=plain_http)
+    return saved, username
+
+
+def _check(username: str | None, password: str | None) -> None:
     if (username is None) != (password is None):
         raise BadInput("username, password: give both or none")
     if username is not None and (not username or ":" in username or len(username) > 255):
         raise BadInput("username: 1 to 255 characters, without “:”")
     if password is not None and not 0 < len(password) <= _LONGEST_PASSWORD:
         raise BadInput(f"password: 1 to {_LONGEST_PASSWORD} characters")
-    sealed = None if password is None else ctx.vault.seal(password)
-    async with ctx.db.transaction() as conn:
-        now = await ctx.db.now(conn)
-        await registries.save(conn, host, username, sealed, plain_http, now)
-        await _wake(conn, host, now)
-    return Registry(host, None, plain_http), username
 
 
 async def _wake(conn: Connection, host: str, now: datetime) -> None:
@@ -48,11 +59,15 @@ async def _wake(conn: Connection, host: str, now: datetime) -> None:
     await polling.wake(conn, host, now)
 
 
-async def delete(ctx: Context, host: str) -> bool:
-    """Let a registry be asked no more; false if it was not."""
-    ctx.actor.must(Permission.OPERATE)
-    async with ctx.db.transaction() as conn:
-        return await registries.delete(conn, checked_host(host))
+async def delete(ctx: Context, host: str, *, expected_version: int | None = None) -> bool:
+    """Let a registry be asked no more; false if it was not. Raises StaleVersion."""
+    async with ctx.changing(Action.REMOVE_REGISTRY) as change:
+        host = checked_host(host)
+        expected.check(f"registry {host}", await registries.version(change.conn, host), expected_version)
+        was_there = await registries.delete(change.conn, host)
+        if was_there:
+            change.of(_subject(host))
+    return was_there
 
 
 async def known(ctx: Context) -> list[tuple[Registry, str | None]]:
@@ -95,3 +110,7 @@ def checked_host(text: str) -> str:
     if len(text) > _LONGEST_HOST or (port.isdecimal() and ":" in text and not 0 < int(port) < 65536):
         raise BadInput(f"host: {_LONGEST_HOST} characters at most, and a port from 1 to 65535")
     return Image.at(text, "library/any").repository.partition("/")[0]
+
+
+def _subject(host: str) -> Subject:
+    return Subject.of(SubjectType.REGISTRY, host)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain import expected
 from domain import targets as rules
-from domain.actors import Permission
-from domain.errors import Conflict
+from domain.audit import Action
 from domain.health import ServiceKey
 from domain.ids import DeviceId
 from domain.images import Image
@@ -16,9 +16,10 @@ from domain.rollouts import Rollout, joined
 from domain.tags import why_kept
 from domain.targets import Target
 from resolvers import documents, moves
+from resolvers.changing import Change
 from resolvers.context import Context
-from resolvers.devices import named
-from storage import devices, enrolment, folding, members, ranking, rollouts, targets
+from resolvers.devices import locked, subject
+from storage import enrolment, folding, members, ranking, rollouts, targets
 from storage.connection import Connection
 from storage.targets import Service
 
@@ -39,16 +40,16 @@ class Wanted:
 
 async def set_target(ctx: Context, uuid: str, apps: object, config: object = None, expected_version: int | None = None) -> Target:
     """Tell one device what to run. A service given another image than it has now leaves the rollout that concerns it."""
-    ctx.actor.must(Permission.OPERATE)
-    documents.check(apps, "apps")
-    documents.check(config, "config")
-    template, images = rules.read(apps)
-    settings = None if config is None else rules.check_settings(config)
+    async with ctx.changing(Action.SET_DEVICE_TARGET) as change:
+        documents.check(apps, "apps")
+        documents.check(config, "config")
+        template, images = rules.read(apps)
+        settings = None if config is None else rules.check_settings(config)
 
-    def change(before: Target) -> Wanted:
-        return Wanted(template, images, before.config if settings is None else settings)
+        def wanted(before: Target) -> Wanted:
+            return Wanted(template, images, before.config if settings is None else settings)
 
-    return await _write(ctx, uuid, {image.repository for image in images.values()}, change, expected_version)
+        return await _write(ctx, change, uuid, {image.repository for image in images.values()}, wanted, expected_version)
 
 
 async def patch_target(ctx: Context, uuid: str, patch: Patch, expected_version: int | None = None) -> Target:
@@ -56,44 +57,45 @@ async def patch_target(ctx: Context, uuid: str, patch: Patch, expected_version: 
 
     A service given another image than it has now leaves the rollout that concerns it; the others stay.
     """
-    ctx.actor.must(Permission.OPERATE)
-    documents.check(patch.config, "patch.config")
+    async with ctx.changing(Action.PATCH_DEVICE_TARGET) as change:
+        documents.check(patch.config, "patch.config")
 
-    def change(before: Target) -> Wanted | None:
-        apps = patched(before.apps, patch)
-        return None if apps == before.apps else Wanted(*rules.read(apps), before.config)
+        def wanted(before: Target) -> Wanted | None:
+            apps = patched(before.apps, patch)
+            return None if apps == before.apps else Wanted(*rules.read(apps), before.config)
 
-    return await _write(ctx, uuid, {patch.image.repository} if patch.image else set(), change, expected_version)
+        image = None if patch.image is None else str(patch.image)
+        told = {"app": patch.app, "service": patch.service, "image": image, "is_removal": patch.is_removal}
+        return await _write(ctx, change, uuid, {patch.image.repository} if patch.image else set(), wanted, expected_version, **told)
 
 
 async def _write(
-    ctx: Context, uuid: str, brings: Set[str], change: Callable[[Target], Wanted | None], expected_version: int | None
-) -> Target:
-    """Make of a device's target what `change` makes of it, which may bring images of these repositories that it does not run now."""
-    async with ctx.db.transaction() as conn:
-        device = await named(conn, uuid)
-        await devices.lock(conn, device.id)
-        had = await targets.repositories(conn, device.id)
-        await enrolment.shared(conn, had | brings)
-        concerned = await rollouts.locked_around(conn, device, sorted(brings))
-        services = await targets.locked_services(conn, device.id)
-        before = await targets.target(conn, device.id)
-        if expected_version is not None and expected_version != before.version:
-            raise Conflict(f"the target is at version {before.version}, not {expected_version}: read it again")
-        wanted = change(before)
-        if wanted is None:
-            return before
-        rules.check_size(wanted.apps, wanted.config)
-        await _replace(ctx, conn, device.id, services, wanted)
-        for rollout in concerned:
-            if (wanted.repositories - had) & set(rollout.repositories):
-                await _join(ctx, conn, rollout, device.id, await ctx.db.now(conn))
-        return await targets.target(conn, device.id)
+    ctx: Context, change: Change, uuid: str, brings: Set[str], wanted: Callable[[Target], Wanted | None], expected_version: int | None,
+    **told: object,
+) -> Target:  # fmt: skip
+    """Make of a device's target what is wanted, which may bring images of these repositories that it does not run now."""
+    device, conn = await locked(change.conn, uuid), change.conn
+    had = await targets.repositories(conn, device.id)
+    await enrolment.shared(conn, had | brings)
+    concerned = await rollouts.locked_around(conn, device, sorted(brings))
+    services = await targets.locked_services(conn, device.id)
+    before = await targets.target(conn, device.id)
+    expected.check("the target", before.version, expected_version)
+    if (new := wanted(before)) is None:
+        return before
+    rules.check_size(new.apps, new.config)
+    await _replace(conn, device.id, services, new, change.now)
+    for rollout in concerned:
+        if (new.repositories - had) & set(rollout.repositories):
+            await _join(ctx, conn, rollout, device.id, change.now)
+    after = await targets.target(conn, device.id)
+    # Not what it is told: the environment of a service may hold secrets.
+    change.of(subject(device), target_version=after.version, **told)
+    return after
 
 
-async def _replace(ctx: Context, conn: Connection, device: DeviceId, services: dict[ServiceKey, Service], wanted: Wanted) -> None:
+async def _replace(conn: Connection, device: DeviceId, services: dict[ServiceKey, Service], wanted: Wanted, now: datetime) -> None:
     """Write a new base; what a rollout gave is the device's own where it is told something else there."""
-    now = await ctx.db.now(conn)
     overruled = await folding.together(conn, device, _overruled(services, wanted.images))
     rise = 1 + sum([await folding.skip(conn, device, repository, now) for repository in overruled])
     base = {key: image if image.repository in overruled else _base(services.get(key), image) for key, image in wanted.images.items()}

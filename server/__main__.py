@@ -6,9 +6,13 @@ import gc
 import logging
 import signal
 import sys
+from datetime import timedelta
 
 import uvloop
 
+from domain.actors import Role
+from domain.errors import BadInput
+from domain.tokens import LONGEST_LIFE
 from resolvers import tokens
 from server.embedded import EmbeddedPostgresError
 from server.encryption import with_own_key
@@ -25,15 +29,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m server", description="Rollwave")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="answer devices, registries, frontends (the default)")
-    commands.add_parser("token", help="make an operator's token and print it").add_argument("name", help="who holds it")
+    token = commands.add_parser("token", help="make a token and print it")
+    token.add_argument("name", help="who holds it")
+    token.add_argument("--role", type=Role, choices=list(Role), default=Role.ADMINISTRATOR, help="what it is for (administrator)")
+    token.add_argument("--expires-in-days", type=_days, metavar="N", help="from when on it counts no more (never)")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("pogo_core").setLevel(logging.ERROR)
     try:
         settings = Settings.read()
         with database_url(settings) as url:
-            uvloop.run(_token(url, given.name) if given.command == "token" else _serve(with_own_key(settings), url))
-    except (BadSetting, EmbeddedPostgresError, NoDatabase) as error:
+            uvloop.run(
+                _token(url, given.name, given.role, given.expires_in_days)
+                if given.command == "token"
+                else _serve(with_own_key(settings), url)
+            )
+    except (BadSetting, EmbeddedPostgresError, NoDatabase, BadInput) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
@@ -56,10 +67,16 @@ def _spare_what_stays() -> None:
     gc.freeze()
 
 
-async def _token(url: str, name: str) -> None:
+async def _token(url: str, name: str, role: Role, life: timedelta | None) -> None:
     await migrate(url)
     async with Database.connect(url) as db:
-        print(await tokens.create(db, name))
+        print(await tokens.issue(db, name, role, life))
+
+
+def _days(text: str) -> timedelta:
+    if not (text.isascii() and text.isdecimal() and 0 < (days := int(text)) <= LONGEST_LIFE.days):
+        raise argparse.ArgumentTypeError(f"a number of days from 1 to {LONGEST_LIFE.days}, not “{text}”")
+    return timedelta(days=days)
 
 
 if __name__ == "__main__":

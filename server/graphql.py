@@ -15,7 +15,6 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types.unset import UnsetType
 
-from domain.actors import NOBODY
 from domain.errors import BadInput
 from resolvers import tokens
 from schema.build import schema
@@ -102,6 +101,6 @@ class Endpoint(GraphQL[Session, None]):
         given = (context.connection_params or {}).get("Authorization")
         if isinstance(given, str):
             context.ctx = replace(context.ctx, actor=await tokens.actor(context.ctx.db, bearer(given)))
-        if context.ctx.actor is NOBODY:
+        if not context.ctx.actor.is_known:
             raise ConnectionRejectionError({"reason": 'send {"Authorization": "Bearer …"} with connection_init'})
         return await super().on_ws_connect(context)

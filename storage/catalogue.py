@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.catalogue import KnownImage, Standing
+from domain.catalogue import KnownImage, KnownImageFilter, Standing
 from domain.images import Image
+from storage.conditions import Conditions
 from storage.connection import Connection, Row
 
 
@@ -54,12 +55,38 @@ async def last_said(conn: Connection, repository: str) -> datetime | None:
     return last
 
 
-async def page(conn: Connection, before: int, limit: int, standing: Standing | None) -> list[KnownImage]:
+async def locked(conn: Connection, repository: str, image: Image | None) -> KnownImage | None:
+    """What was said of this, and of nothing else, so that nobody else says something before this transaction ends."""
+    row = await conn.fetchrow(
+        "select * from known_images where repository = $1 and image is not distinct from $2 for no key update",
+        repository, None if image is None else str(image),
+    )  # fmt: skip
+    return None if row is None else _known(row)
+
+
+async def page(conn: Connection, before: int, limit: int, wanted: KnownImageFilter) -> list[KnownImage]:
     """What is known of images, newest request first."""
+    conditions = _conditions(wanted)
+    conditions.add("id < {}", before)
     rows = await conn.fetch(
-        "select * from known_images where id < $1 and ($3::text is null or status = $3) order by id desc limit $2", before, limit, standing
+        f"select * from known_images where {conditions} order by id desc limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
     )
     return [_known(row) for row in rows]
+
+
+async def count(conn: Connection, wanted: KnownImageFilter) -> int:
+    """Of how much that is so."""
+    conditions = _conditions(wanted)
+    found: int = await conn.fetchval(f"select count(*) from known_images where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+def _conditions(wanted: KnownImageFilter) -> Conditions:
+    conditions = Conditions()
+    conditions.where("status = {}", wanted.standing)
+    conditions.where("repository = {}", wanted.repository)
+    return conditions
 
 
 def _known(row: Row) -> KnownImage:
@@ -72,4 +99,5 @@ def _known(row: Row) -> KnownImage:
         decided_at=row["decided_at"],
         decided_by=row["decided_by"],
         remark=row["remark"],
+        version=row["version"],
     )

@@ -2,10 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from domain.deliveries import Delivery
+from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Sender
 from domain.ids import DeliveryId, EndpointId
+from storage.conditions import Conditions
 from storage.connection import Connection, Row
+
+_ALL = DeliveryFilter()
 
 
 async def keep(
@@ -29,24 +32,36 @@ async def one(conn: Connection, delivery: DeliveryId) -> Delivery | None:
     return None if row is None else _delivery(row)
 
 
-async def page(conn: Connection, before: DeliveryId, limit: int) -> list[Delivery]:
-    """Deliveries, newest first."""
-    rows = await conn.fetch("select * from deliveries where id < $1 order by id desc limit $2", before, limit)
-    return [_delivery(row) for row in rows]
-
-
-async def page_of(conn: Connection, endpoint: EndpointId, before: DeliveryId, limit: int) -> list[Delivery]:
-    """Those that were posted to one endpoint, newest first."""
-    # A range of the index that is ordered so: of one endpoint, planned for all, PostgreSQL would read every delivery backwards.
+async def page(conn: Connection, before: DeliveryId, limit: int, wanted: DeliveryFilter = _ALL) -> list[Delivery]:
+    """Deliveries that have something in common, newest first."""
+    conditions, order = _conditions(wanted), "id desc"
+    if wanted.endpoint is None:
+        conditions.add("id < {}", before)
+    else:
+        # A range of the index that is ordered so: of one endpoint, planned for all, PostgreSQL would read every delivery backwards.
+        conditions.add("(endpoint_id, id) > ({}, 0) and (endpoint_id, id) < ({}, {})", wanted.endpoint, wanted.endpoint, before)
+        order = "endpoint_id desc, id desc"
     rows = await conn.fetch(
-        """
-        select * from deliveries
-         where (endpoint_id, id) > ($1, 0) and (endpoint_id, id) < ($1, $2)
-         order by endpoint_id desc, id desc limit $3
-        """,
-        endpoint, before, limit,
-    )  # fmt: skip
+        f"select * from deliveries where {conditions} order by {order} limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
     return [_delivery(row) for row in rows]
+
+
+async def count(conn: Connection, wanted: DeliveryFilter) -> int:
+    """How many deliveries have something in common."""
+    conditions = _conditions(wanted)
+    conditions.where("endpoint_id = {}", wanted.endpoint)
+    found: int = await conn.fetchval(f"select count(*) from deliveries where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+def _conditions(wanted: DeliveryFilter) -> Conditions:
+    """What is asked of them, but for their endpoint."""
+    conditions = Conditions()
+    conditions.where("sender = {}", wanted.sender)
+    conditions.where("received_at >= {}", wanted.since)
+    return conditions
 
 
 async def forget(conn: Connection, now: datetime, older_than: timedelta, limit: int) -> int:

@@ -64,19 +64,28 @@ async def quarantine(conn: Connection, device: DeviceId, after: int, now: dateti
     )  # fmt: skip
 
 
-async def set_aside(conn: Connection, device: DeviceId, aside: Aside) -> None:
+async def set_aside(conn: Connection, device: DeviceId, aside: Aside) -> Device:
     """Keep a device from joining rollouts, for the reason that counts from now on."""
-    await conn.execute(
-        "update devices set aside = $2, aside_until = $3, aside_at = $4, aside_by = $5, aside_reason = $6 where id = $1",
+    row = await conn.fetchrow(
+        "update devices set aside = $2, aside_until = $3, aside_at = $4, aside_by = $5, aside_reason = $6 where id = $1 returning *",
         device, aside.kind, aside.until, aside.at, aside.by, aside.reason,
     )  # fmt: skip
+    assert row is not None
+    return device_in(row)
 
 
-async def release(conn: Connection, device: DeviceId) -> None:
+async def release(conn: Connection, device: DeviceId) -> Device:
     """Let a device join rollouts again."""
-    await conn.execute(
-        "update devices set aside = null, aside_until = null, aside_at = null, aside_by = null, aside_reason = null where id = $1", device
+    row = await conn.fetchrow(
+        """
+        update devices set aside = null, aside_until = null, aside_at = null, aside_by = null, aside_reason = null
+         where id = $1
+        returning *
+        """,
+        device,
     )
+    assert row is not None
+    return device_in(row)
 
 
 async def aside(conn: Connection, device: DeviceId, now: datetime) -> Aside | None:
@@ -121,6 +130,12 @@ async def by_uuid(conn: Connection, uuid: str) -> Device | None:
     return None if row is None else device_in(row)
 
 
+async def locked(conn: Connection, uuid: str) -> Device | None:
+    """One device, locked as `lock` does."""
+    row = await conn.fetchrow("select * from devices where uuid = $1 for no key update", uuid)
+    return None if row is None else device_in(row)
+
+
 async def lock(conn: Connection, device: DeviceId) -> None:
     """Keep anybody else from touching this device's target and its places in rollouts; other tables may go on pointing at it."""
     await conn.execute("select from devices where id = $1 for no key update", device)
@@ -144,4 +159,5 @@ def device_in(row: Row) -> Device:
         labels=row["labels"],
         is_waiting=row["is_waiting"],
         revoked_at=row["revoked_at"],
+        version=row["version"],
     )

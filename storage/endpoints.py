@@ -63,6 +63,12 @@ async def page(conn: Connection, after: EndpointId, limit: int) -> list[Endpoint
     return [_endpoint(row) for row in rows]
 
 
+async def count(conn: Connection) -> int:
+    """How many there are."""
+    found: int = await conn.fetchval("select count(*) from webhook_endpoints where deleted_at is null")
+    return found
+
+
 async def rotate(conn: Connection, endpoint: EndpointId, secret: bytes, old_until: datetime, now: datetime) -> Endpoint:
     """Another secret; the one before counts until then."""
     row = await conn.fetchrow(
@@ -79,9 +85,13 @@ async def set_enabled(conn: Connection, endpoint: EndpointId, enabled: bool) -> 
     return _endpoint(row)
 
 
-async def delete(conn: Connection, endpoint: EndpointId, now: datetime) -> None:
+async def delete(conn: Connection, endpoint: EndpointId, now: datetime) -> Endpoint:
     """Take an endpoint out of sight, and its secrets away; its deliveries keep pointing at it."""
-    await conn.execute("update webhook_endpoints set deleted_at = $2, secret = null, old_secret = null where id = $1", endpoint, now)
+    row = await conn.fetchrow(
+        "update webhook_endpoints set deleted_at = $2, secret = null, old_secret = null where id = $1 returning *", endpoint, now
+    )
+    assert row is not None
+    return _endpoint(row)
 
 
 def _endpoint(row: Row) -> Endpoint:
@@ -97,4 +107,6 @@ def _endpoint(row: Row) -> Endpoint:
         enabled=row["enabled"],
         created_at=row["created_at"],
         rotated_at=row["rotated_at"],
+        version=row["version"],
+        deleted_at=row["deleted_at"],
     )

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from domain.ids import PolicyId, ReleaseId
 from domain.images import Image
-from domain.policies import Policy
+from domain.policies import Policy, PolicyFilter
 from domain.settings import PolicySettings
+from storage.conditions import Conditions
 from storage.connection import Connection, Row
 
 
@@ -27,9 +28,13 @@ async def update(conn: Connection, policy: PolicyId, settings: PolicySettings, n
     return _policy(row)
 
 
-async def delete(conn: Connection, policy: PolicyId, now: datetime) -> None:
+async def delete(conn: Connection, policy: PolicyId, now: datetime) -> Policy:
     """Take a policy out of sight; its rollouts keep pointing at it."""
-    await conn.execute("""update policies set deleted_at = $2, settings = settings || '{"enabled": false}' where id = $1""", policy, now)
+    row = await conn.fetchrow(
+        """update policies set deleted_at = $2, settings = settings || '{"enabled": false}' where id = $1 returning *""", policy, now
+    )
+    assert row is not None
+    return _policy(row)
 
 
 async def locked(conn: Connection, policy: PolicyId) -> Policy | None:
@@ -43,10 +48,31 @@ async def one(conn: Connection, policy: PolicyId) -> Policy | None:
     return None if row is None else _policy(row)
 
 
-async def page(conn: Connection, after: PolicyId, limit: int) -> list[Policy]:
-    """Policies in the order of their ids."""
-    rows = await conn.fetch("select * from policies where id > $1 and deleted_at is null order by id limit $2", after, limit)
+async def page(conn: Connection, after: PolicyId, limit: int, wanted: PolicyFilter) -> list[Policy]:
+    """Policies that have something in common, in the order of their ids."""
+    conditions = _conditions(wanted)
+    conditions.add("id > {}", after)
+    rows = await conn.fetch(
+        f"select * from policies where {conditions} order by id limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
     return [_policy(row) for row in rows]
+
+
+async def count(conn: Connection, wanted: PolicyFilter) -> int:
+    """How many policies have something in common."""
+    conditions = _conditions(wanted)
+    found: int = await conn.fetchval(f"select count(*) from policies where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+def _conditions(wanted: PolicyFilter) -> Conditions:
+    conditions = Conditions()
+    conditions.where("(settings -> 'enabled')::boolean = {}", wanted.enabled)
+    conditions.where("settings ->> 'fleet' = {}", wanted.fleet)
+    conditions.where("position(lower({}::text) in lower(settings ->> 'image_pattern')) > 0", wanted.search)
+    conditions.where("(deleted_at is not null) = {}", wanted.deleted)
+    return conditions
 
 
 async def enabled(conn: Connection) -> list[Policy]:
@@ -105,5 +131,10 @@ async def unblock(conn: Connection, policy: PolicyId, image: Image) -> bool:
 
 def _policy(row: Row) -> Policy:
     return Policy(
-        PolicyId(row["id"]), PolicySettings.model_validate(row["settings"]), row["created_at"], row["updated_at"], row["deleted_at"]
+        PolicyId(row["id"]),
+        PolicySettings.model_validate(row["settings"]),
+        row["created_at"],
+        row["updated_at"],
+        row["deleted_at"],
+        row["version"],
     )

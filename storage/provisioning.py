@@ -38,6 +38,18 @@ async def page(conn: Connection, after: ProvisioningKeyId, limit: int) -> list[P
     return [_key(row) for row in rows]
 
 
+async def count(conn: Connection) -> int:
+    """How many there are, revoked ones included."""
+    found: int = await conn.fetchval("select count(*) from provisioning_keys")
+    return found
+
+
+async def locked(conn: Connection, key: ProvisioningKeyId) -> ProvisioningKey | None:
+    """One key, so that nobody else changes it before this transaction ends."""
+    row = await conn.fetchrow("select * from provisioning_keys where id = $1 for no key update", key)
+    return None if row is None else _key(row)
+
+
 async def use(conn: Connection, key: ProvisioningKeyId, now: datetime) -> bool:
     """Count one more device; false if the key lets nobody in any more.
 
@@ -54,10 +66,11 @@ async def use(conn: Connection, key: ProvisioningKeyId, now: datetime) -> bool:
     return used is not None
 
 
-async def revoke(conn: Connection, key: ProvisioningKeyId, now: datetime) -> ProvisioningKey | None:
-    """Have a key let nobody in from now on; one that was revoked before stays as it is. None if there is no such key."""
+async def revoke(conn: Connection, key: ProvisioningKeyId, now: datetime) -> ProvisioningKey:
+    """Have a key let nobody in from now on; one that was revoked before stays as it is."""
     row = await conn.fetchrow("update provisioning_keys set revoked_at = coalesce(revoked_at, $2) where id = $1 returning *", key, now)
-    return None if row is None else _key(row)
+    assert row is not None
+    return _key(row)
 
 
 def _key(row: Row) -> ProvisioningKey:
@@ -73,4 +86,5 @@ def _key(row: Row) -> ProvisioningKey:
         needs_acceptance=row["needs_acceptance"],
         created_at=row["created_at"],
         created_by=row["created_by"],
+        version=row["version"],
     )

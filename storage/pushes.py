@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 
 from domain.ids import DeliveryId, PolicyId, PushId, RolloutId
 from domain.images import Image
-from domain.pushes import Decision, Push
+from domain.pushes import Decision, Push, PushFilter
+from storage.conditions import Conditions
 from storage.connection import Connection, Row
+
+_ALL = PushFilter()
 
 
 async def insert(conn: Connection, source: str, images: Sequence[Image], now: datetime, delivery: DeliveryId | None = None) -> None:
@@ -227,17 +230,32 @@ async def of_delivery(conn: Connection, delivery: DeliveryId) -> list[Push]:
     return [_push(row) for row in await conn.fetch("select * from pushes where delivery_id = $1 order by id", delivery)]
 
 
-async def page(conn: Connection, before: PushId, limit: int, waiting: bool | None = None) -> list[Push]:
-    """Pushes, newest first: all, those that wait, or those that are settled."""
-    # Three statements: one that asks which it is would be planned for all, and look for the few that wait among all there are.
-    match waiting:
-        case None:
-            rows = await conn.fetch("select * from pushes where id < $1 order by id desc limit $2", before, limit)
-        case True:
-            rows = await conn.fetch("select * from pushes where id < $1 and due_at is not null order by id desc limit $2", before, limit)
-        case False:
-            rows = await conn.fetch("select * from pushes where id < $1 and due_at is null order by id desc limit $2", before, limit)
+async def page(conn: Connection, before: PushId, limit: int, wanted: PushFilter = _ALL) -> list[Push]:
+    """Pushes that have something in common, newest first."""
+    conditions = _conditions(wanted)
+    conditions.add("id < {}", before)
+    rows = await conn.fetch(
+        f"select * from pushes where {conditions} order by id desc limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
     return [_push(row) for row in rows]
+
+
+async def count(conn: Connection, wanted: PushFilter) -> int:
+    """How many pushes have something in common."""
+    conditions = _conditions(wanted)
+    found: int = await conn.fetchval(f"select count(*) from pushes where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+def _conditions(wanted: PushFilter) -> Conditions:
+    conditions = Conditions()
+    if wanted.waiting is not None:
+        conditions.add("due_at is not null" if wanted.waiting else "due_at is null")
+    conditions.where("repository = {}", wanted.repository)
+    conditions.where("source = {}", wanted.source)
+    conditions.where("heard_at >= {}", wanted.since)
+    return conditions
 
 
 async def one(conn: Connection, push: PushId) -> Push | None:

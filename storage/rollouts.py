@@ -15,10 +15,11 @@ from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image
 from domain.plans import Plan
 from domain.policies import Scope
-from domain.rollouts import ROLLBACK_WINDOW, Move, PastMove, Rollout
+from domain.rollouts import ROLLBACK_WINDOW, Move, PastMove, Rollout, RolloutFilter
 from domain.selectors import Selector, document
 from domain.statuses import Status
 from domain.zones import Zone
+from storage.conditions import Conditions
 from storage.connection import Connection, Row
 
 
@@ -264,19 +265,33 @@ async def one(conn: Connection, rollout: RolloutId) -> Rollout | None:
     return None if row is None else _rollout(row)
 
 
-async def page(
-    conn: Connection, before: RolloutId, limit: int, statuses: Sequence[Status] | None, policy: PolicyId | None
-) -> list[Rollout]:
-    """Rollouts, newest first."""
+async def page(conn: Connection, before: RolloutId, limit: int, wanted: RolloutFilter) -> list[Rollout]:
+    """Rollouts that have something in common, newest first."""
+    conditions = _conditions(wanted)
+    conditions.add("id < {}", before)
     rows = await conn.fetch(
-        """
-        select * from rollouts
-         where id < $1 and ($3::text[] is null or status = any($3)) and ($4::bigint is null or policy_id = $4)
-         order by id desc limit $2
-        """,
-        before, limit, statuses, policy,
-    )  # fmt: skip
+        f"select * from rollouts where {conditions} order by id desc limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
     return [_rollout(row) for row in rows]
+
+
+async def count(conn: Connection, wanted: RolloutFilter) -> int:
+    """How many rollouts have something in common."""
+    conditions = _conditions(wanted)
+    found: int = await conn.fetchval(f"select count(*) from rollouts where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+def _conditions(wanted: RolloutFilter) -> Conditions:
+    conditions = Conditions()
+    conditions.where("status = any ({})", wanted.statuses)
+    conditions.where("policy_id = {}", wanted.policy)
+    conditions.where("fleet = {}", wanted.fleet)
+    conditions.where("position(lower({}::text) in lower(concat_ws(' ', image, array_to_string(also, ' ')))) > 0", wanted.search)
+    conditions.where("created_at >= {}", wanted.since)
+    conditions.where("created_at < {}", wanted.until)
+    return conditions
 
 
 async def history(conn: Connection, rollout: RolloutId) -> list[PastMove]:

@@ -165,6 +165,7 @@ CREATE TABLE public.devices (
     revoked_at timestamp with time zone,
     provisioning_key_id bigint,
     is_offline boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     CONSTRAINT devices_aside_check CHECK ((aside = ANY (ARRAY['pinned'::text, 'held'::text, 'quarantined'::text])))
 )
 WITH (fillfactor='80');
@@ -289,6 +290,14 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION public.raise_version() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.version := old.version + 1;
+    return new;
+end $$;
+
 CREATE FUNCTION public.rises(m public.members, r public.rollouts) RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -311,6 +320,27 @@ CREATE FUNCTION public.silent_until(m public.members, r public.rollouts) RETURNS
     AS $$
     select least(coalesce(m.outcome_at, m.taken_at) + r.deadline, greatest(m.progress_at, m.outcome_at, m.taken_at) + r.step)
 $$;
+
+CREATE TABLE public.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    token_id bigint,
+    action text NOT NULL,
+    subject_type text NOT NULL,
+    subject_key text NOT NULL,
+    details jsonb NOT NULL,
+    request_id text
+);
+
+ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.changes (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -471,6 +501,15 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.idempotency_keys (
+    caller text NOT NULL,
+    key text NOT NULL,
+    action text NOT NULL,
+    fingerprint bytea NOT NULL,
+    subject text,
+    at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.known_images (
     id bigint NOT NULL,
     repository text NOT NULL,
@@ -480,6 +519,7 @@ CREATE TABLE public.known_images (
     decided_at timestamp with time zone,
     decided_by text,
     remark text,
+    version integer DEFAULT 1 NOT NULL,
     CONSTRAINT known_images_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text, 'deprecated'::text])))
 );
 
@@ -523,7 +563,8 @@ CREATE TABLE public.policies (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     deleted_at timestamp with time zone,
-    settings jsonb NOT NULL
+    settings jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL
 );
 
 ALTER TABLE public.policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -558,6 +599,7 @@ CREATE TABLE public.provisioning_keys (
     revoked_at timestamp with time zone,
     needs_acceptance boolean DEFAULT false NOT NULL,
     created_by text DEFAULT ''::text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     CONSTRAINT provisioning_keys_max_uses_check CHECK ((max_uses > 0))
 );
 
@@ -596,12 +638,21 @@ ALTER TABLE public.pushes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE SEQUENCE public.registry_versions
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 CREATE TABLE public.registries (
     host text NOT NULL,
     username text,
     password bytea,
     plain_http boolean NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    version integer DEFAULT nextval('public.registry_versions'::regclass) NOT NULL
 );
 
 CREATE TABLE public.releases (
@@ -637,7 +688,14 @@ CREATE TABLE public.tokens (
     id bigint NOT NULL,
     name text NOT NULL,
     hash bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    role text NOT NULL,
+    created_by text DEFAULT ''::text NOT NULL,
+    last_used_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT tokens_role_check CHECK ((role = ANY (ARRAY['reader'::text, 'operator'::text, 'administrator'::text])))
 );
 
 ALTER TABLE public.tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -664,7 +722,8 @@ CREATE TABLE public.webhook_endpoints (
     enabled boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone NOT NULL,
     rotated_at timestamp with time zone NOT NULL,
-    deleted_at timestamp with time zone
+    deleted_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL
 );
 
 ALTER TABLE public.webhook_endpoints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -675,6 +734,9 @@ ALTER TABLE public.webhook_endpoints ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.current_states
     ADD CONSTRAINT current_states_pkey PRIMARY KEY (device_id);
@@ -696,6 +758,9 @@ ALTER TABLE ONLY public.devices
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (xid, seq);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key);
 
 ALTER TABLE ONLY public.known_images
     ADD CONSTRAINT known_images_pkey PRIMARY KEY (id);
@@ -760,6 +825,14 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
 
+CREATE INDEX audit_by_age ON public.audit USING btree (at);
+
+CREATE INDEX audit_of_action ON public.audit USING btree (action, id);
+
+CREATE INDEX audit_of_actor ON public.audit USING btree (actor, id);
+
+CREATE INDEX audit_of_subject ON public.audit USING btree (subject_type, subject_key, id);
+
 CREATE INDEX changes_by_xid ON public.changes USING btree (xid);
 
 CREATE INDEX decisions_of_push ON public.decisions USING btree (push_id, id);
@@ -777,6 +850,8 @@ CREATE INDEX devices_by_labels ON public.devices USING gin (labels jsonb_path_op
 CREATE INDEX devices_by_name ON public.devices USING btree (lower(name), id);
 
 CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
+
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (at);
 
 CREATE INDEX known_images_by_status ON public.known_images USING btree (status, id);
 
@@ -815,6 +890,18 @@ CREATE TRIGGER note_member AFTER UPDATE OF skipped_at, withdrawn_at, deferred_at
 CREATE TRIGGER note_move AFTER UPDATE OF status, frontier, reached, revision, zones ON public.rollouts FOR EACH ROW EXECUTE FUNCTION public.note_rollout();
 
 CREATE TRIGGER note_target AFTER UPDATE OF apps, config ON public.targets FOR EACH ROW EXECUTE FUNCTION public.note_device_of();
+
+CREATE TRIGGER raise_version BEFORE UPDATE OF name, type, fleet, labels, aside, aside_until, aside_at, aside_by, aside_reason, is_waiting, revoked_at, key_hash ON public.devices FOR EACH ROW WHEN (((((((((((((old.name IS DISTINCT FROM new.name) OR (old.type IS DISTINCT FROM new.type)) OR (old.fleet IS DISTINCT FROM new.fleet)) OR (old.labels IS DISTINCT FROM new.labels)) OR (old.aside IS DISTINCT FROM new.aside)) OR (old.aside_until IS DISTINCT FROM new.aside_until)) OR (old.aside_at IS DISTINCT FROM new.aside_at)) OR (old.aside_by IS DISTINCT FROM new.aside_by)) OR (old.aside_reason IS DISTINCT FROM new.aside_reason)) OR (old.is_waiting IS DISTINCT FROM new.is_waiting)) OR (old.revoked_at IS DISTINCT FROM new.revoked_at)) OR ((old.key_hash IS NULL) IS DISTINCT FROM (new.key_hash IS NULL)))) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER raise_version BEFORE UPDATE ON public.known_images FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER raise_version BEFORE UPDATE ON public.policies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER raise_version BEFORE UPDATE OF revoked_at ON public.provisioning_keys FOR EACH ROW WHEN ((old.revoked_at IS DISTINCT FROM new.revoked_at)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER raise_version BEFORE UPDATE OF revoked_at ON public.tokens FOR EACH ROW WHEN ((old.revoked_at IS DISTINCT FROM new.revoked_at)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER raise_version BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
 ALTER TABLE ONLY public.current_states
     ADD CONSTRAINT current_states_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;

@@ -8,6 +8,7 @@ from domain.fleet import DeviceFilter, DeviceOrder, DeviceStanding, Fleet, Order
 from domain.ids import DeviceId
 from domain.images import Image
 from domain.selectors import document
+from storage.conditions import Conditions
 from storage.connection import Connection
 from storage.devices import device_in
 
@@ -18,22 +19,6 @@ _STANDINGS = {
     DeviceStanding.WAITING: "d.revoked_at is null and d.is_waiting",
     DeviceStanding.REVOKED: "d.revoked_at is not null",
 }
-
-
-class _Conditions:
-    """What is asked of devices `d`: only what is given, so that an index for it can be used."""
-
-    def __init__(self) -> None:
-        self.given: list[object] = []
-        self._said = ["true"]
-
-    def add(self, condition: str, *given: object) -> None:
-        """Ask this as well; each {} stands for one of what is given."""
-        self._said.append(condition.format(*(f"${len(self.given) + number}" for number in range(1, len(given) + 1))))
-        self.given += given
-
-    def __str__(self) -> str:
-        return "\n   and ".join(self._said)
 
 
 async def page(conn: Connection, wanted: DeviceFilter, order: DeviceOrder, after: Place | None, limit: int, now: datetime) -> list[Device]:
@@ -50,7 +35,7 @@ async def page(conn: Connection, wanted: DeviceFilter, order: DeviceOrder, after
     return [device_in(row) for row in rows]
 
 
-def _follows(conditions: _Conditions, order: DeviceOrder, place: Place) -> None:
+def _follows(conditions: Conditions, order: DeviceOrder, place: Place) -> None:
     sign = "<" if order.is_descending else ">"
     if order.by is OrderBy.REGISTERED:
         conditions.add(f"d.id {sign} {{}}", place.device)
@@ -65,8 +50,8 @@ async def count(conn: Connection, wanted: DeviceFilter, now: datetime) -> int:
     return found
 
 
-def _conditions(wanted: DeviceFilter, now: datetime) -> _Conditions:
-    conditions = _Conditions()
+def _conditions(wanted: DeviceFilter, now: datetime) -> Conditions:
+    conditions = Conditions()
     if wanted.fleet is not None:
         conditions.add("d.fleet = {}", wanted.fleet)
     if wanted.selector is not None:
@@ -86,7 +71,7 @@ def _conditions(wanted: DeviceFilter, now: datetime) -> _Conditions:
     return conditions
 
 
-def _is_told(conditions: _Conditions, told: Told) -> None:
+def _is_told(conditions: Conditions, told: Told) -> None:
     tagged = None if told.tag is None else str(Image(told.repository, told.tag, None))
     conditions.add(
         """d.id in (select e.device_id from effective_services e
@@ -116,33 +101,40 @@ async def fleets(conn: Connection, now: datetime) -> list[Fleet]:
 
 async def relabel(
     conn: Connection, devices: Sequence[DeviceId], labels: dict[str, str], without: Sequence[str], most: int
-) -> set[DeviceId]:
+) -> dict[DeviceId, bool]:
     """Write labels on devices beside those they have, and take some away; those that would have too many stay as they are.
 
-    Returns the others.
+    Returns the others, and of each whether that changed anything.
     """
     rows = await conn.fetch(
         """
         with chosen as (
-            select id, labels - $3::text[] || $2::jsonb as labels from devices where id = any ($1) order by id for no key update
+            select id, labels as before, labels - $3::text[] || $2::jsonb as labels
+              from devices where id = any ($1) order by id for no key update
+        ), fitting as (
+            select * from chosen where (select count(*) from jsonb_object_keys(labels)) <= $4
+        ), changed as (
+            update devices set labels = fitting.labels
+              from fitting
+             where devices.id = fitting.id and fitting.labels <> fitting.before
+            returning devices.id
         )
-        update devices set labels = chosen.labels
-          from chosen
-         where devices.id = chosen.id and (select count(*) from jsonb_object_keys(chosen.labels)) <= $4
-        returning devices.id
+        select fitting.id, changed.id is not null as is_changed from fitting left join changed on changed.id = fitting.id
         """,
         devices, labels, without, most,
     )  # fmt: skip
-    return {DeviceId(row["id"]) for row in rows}
+    return {DeviceId(row["id"]): row["is_changed"] for row in rows}
 
 
-async def release(conn: Connection, devices: Sequence[DeviceId]) -> None:
-    """Let devices join rollouts again."""
-    await conn.execute(
+async def release(conn: Connection, devices: Sequence[DeviceId]) -> set[DeviceId]:
+    """Let devices join rollouts again; returns those that were set aside."""
+    rows = await conn.fetch(
         """
         with chosen as (select id from devices where id = any ($1) and aside is not null order by id for no key update)
         update devices set aside = null, aside_until = null, aside_at = null, aside_by = null, aside_reason = null
           from chosen where devices.id = chosen.id
+        returning devices.id
         """,
         devices,
     )
+    return {DeviceId(row["id"]) for row in rows}

@@ -276,14 +276,14 @@ def image_of(target: Any) -> str:
 
 
 async def everything(db: Database) -> dict[str, list[Any]]:
-    """All there is in the database: for saying that nothing changed. But for when devices were heard of, whatever they said."""
+    """All there is in the database: for saying that nothing changed. But for when devices were heard of and tokens used."""
     async with db.reading() as conn:
         tables = [row["name"] for row in await conn.fetch("select tablename as name from pg_tables where schemaname = 'public'")]
         return {table: [_lasting(row) for row in await conn.fetch(f"select * from {table} order by 1, 2")] for table in tables}
 
 
 def _lasting(row: Any) -> tuple[Any, ...]:
-    return tuple(value for name, value in row.items() if name != "last_seen_at")
+    return tuple(value for name, value in row.items() if name not in ("last_seen_at", "last_used_at"))
 
 
 def web(image: str, app: str = "monitoring") -> dict[str, Any]:

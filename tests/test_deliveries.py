@@ -10,10 +10,11 @@ import pytest
 from aiohttp import web
 
 from domain.catalogue import Standing
+from domain.deliveries import DeliveryFilter
 from domain.endpoints import Scheme, Sender
 from domain.ids import DeliveryId, EndpointId, PolicyId, PushId
 from domain.images import Image
-from domain.pushes import Push
+from domain.pushes import Push, PushFilter
 from monitor.intake import LEASE, take_in
 from monitor.janitor import tidy
 from resolvers import catalogue, images
@@ -419,11 +420,11 @@ async def test_what_was_settled_long_ago_costs_nothing(many: Connection, operato
         "due": pushes.are_due(conn, now),
         "claim": pushes.claim(conn, (), now, LEASE),
         "newest pushes": pushes.page(conn, PushId(last), 51),
-        "those that wait": pushes.page(conn, PushId(last), 51, True),
-        "those that are settled": pushes.page(conn, PushId(last), 51, False),
+        "those that wait": pushes.page(conn, PushId(last), 51, PushFilter(waiting=True)),
+        "those that are settled": pushes.page(conn, PushId(last), 51, PushFilter(waiting=False)),
         "newest deliveries": deliveries.page(conn, DeliveryId(last), 51),
-        "those of a busy endpoint": deliveries.page_of(conn, EndpointId(1), DeliveryId(last), 51),
-        "those of a quiet endpoint": deliveries.page_of(conn, EndpointId(2), DeliveryId(last), 51),
+        "those of a busy endpoint": deliveries.page(conn, DeliveryId(last), 51, DeliveryFilter(EndpointId(1))),
+        "those of a quiet endpoint": deliveries.page(conn, DeliveryId(last), 51, DeliveryFilter(EndpointId(2))),
         "one": deliveries.one(conn, delivery),
         "what it told": pushes.of_delivery(conn, delivery),
         "what came of it": pushes.decisions(conn, PushId(50_000)),

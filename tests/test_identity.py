@@ -113,7 +113,7 @@ async def test_a_device_that_was_revoked_is_refused_everywhere_until_it_is_resto
 
 async def test_every_process_refuses_a_revoked_device_from_the_next_request_on(database_url: str, db: Database) -> None:
     async with a_process(database_url) as one, a_process(database_url) as two:
-        token = await tokens.create(db, "ops")
+        token = await tokens.issue(db, "ops")
         async with Api.at(one.url, token, SECRET) as first, Api.at(two.url, token, SECRET) as second:
             here = await first.device(nth(1), web("nginx:1.27"))
             there = Agent(second.http, here.uuid)

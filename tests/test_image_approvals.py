@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.actors import Actor, Permission
-from domain.catalogue import KnownImage, Standing
+from domain.catalogue import KnownImage, KnownImageFilter, Standing
 from domain.errors import BadInput, Conflict, Forbidden
 from domain.events import EventType
 from domain.policies import Policy
@@ -44,7 +44,7 @@ async def judged(ctx: Context, name: str, verdict: Standing, remark: str | None 
 
 async def known(ctx: Context) -> list[tuple[str, Standing]]:
     """What is known of images, oldest first."""
-    return [(one.name, one.standing) for one in await catalogue.page(ctx, 2**62, 100, None)][::-1]
+    return [(one.name, one.standing) for one in await catalogue.page(ctx, 2**62, 100)][::-1]
 
 
 async def events(ctx: Context, *kinds: EventType) -> list[tuple[str, str]]:
@@ -194,7 +194,7 @@ async def test_who_said_what_when_and_why_is_on_record(operator: Context, policy
     await judged(operator, RELEASE, APPROVED, "not any more")
 
     assert (said.standing, said.decided_by, said.remark) == (REJECTED, "ops", "it logs passwords")
-    [one] = await catalogue.page(operator, 2**62, 10, APPROVED)
+    [one] = await catalogue.page(operator, 2**62, 10, KnownImageFilter(APPROVED))
     assert (one.id, one.decided_by, one.remark) == (said.id, "ops", "not any more")
     assert one.decided_at is not None
     assert abs(one.requested_at - asked_at) < timedelta(minutes=1)

@@ -219,7 +219,7 @@ async def test_a_server_killed_after_its_202_decides_once_it_is_back_and_the_lea
     async with registry() as little, a_process(database_url) as process:
         digest = little.push("acme/app", "latest")
         little.interrupt = hang
-        async with Api.at(process.url, await tokens.create(db, "ops"), SECRET) as api:
+        async with Api.at(process.url, await tokens.issue(db, "ops"), SECRET) as api:
             delivery = await pushed_to(api, little)
             await eventually(lambda: is_asked(little), True)
             await process.kill()
@@ -247,7 +247,7 @@ async def end_leases(db: Database) -> None:
 
 
 async def test_what_was_promised_by_a_server_that_is_killed_at_once_is_decided_by_the_next(database_url: str, db: Database) -> None:
-    async with a_process(database_url) as process, Api.at(process.url, await tokens.create(db, "ops"), SECRET) as api:
+    async with a_process(database_url) as process, Api.at(process.url, await tokens.issue(db, "ops"), SECRET) as api:
         await api.devices("nginx:1.0")
         await api.policy()
         promised = await asyncio.gather(*(api.webhook({"image": "nginx", "tag": f"1.{number}"}) for number in range(1, 31)))

@@ -22,6 +22,7 @@ from domain.errors import Refused
 from domain.events import Cursor
 from domain.ids import PolicyId, RolloutId
 from domain.requests import Request
+from domain.rollouts import RolloutFilter
 from domain.statuses import Status
 from domain.targets import Target
 from monitor.janitor import tidy
@@ -357,7 +358,7 @@ async def _to_the_end(ctx: Context, world: World) -> None:
                 group.create_task(agent.obey())
         world.clock.advance(minutes=6)
         await reconcile(ctx.db)
-        if not (left := await use.page(ctx, NEWEST, 10, UNFINISHED)):
+        if not (left := await use.page(ctx, NEWEST, 10, RolloutFilter(UNFINISHED))):
             return
     raise AssertionError(f"never finished: {left}")
 

@@ -293,7 +293,7 @@ async def two_servers(settings: Settings, url: str, *clocks: MovableClock) -> As
 async def two_processes(url: str, db: Database) -> AsyncIterator[list[Api]]:
     """Two processes on one database."""
     async with a_process(url) as one, a_process(url) as two:
-        token = await tokens.create(db, "ops")
+        token = await tokens.issue(db, "ops")
         async with Api.at(one.url, token, SECRET) as first, Api.at(two.url, token, SECRET) as second:
             yield [first, second]
 

@@ -65,7 +65,7 @@ async def _moves_are_made_once(db: Database) -> None:
 
 async def test_a_server_killed_in_the_middle_finishes_when_it_is_started_again(database_url: str, db: Database) -> None:
     async with a_process(database_url) as process:
-        token = await tokens.create(db, "ops")
+        token = await tokens.issue(db, "ops")
         async with Api.at(process.url, token, SECRET) as api:
             agents = await _agents(api, 6)
             await api.graphql(POLICY)
@@ -92,7 +92,7 @@ async def test_a_server_killed_in_the_middle_finishes_when_it_is_started_again(d
 
 async def test_two_processes_make_each_move_once_and_tell_the_same_story(database_url: str, db: Database) -> None:
     async with a_process(database_url) as one, a_process(database_url) as two:
-        token = await tokens.create(db, "ops")
+        token = await tokens.issue(db, "ops")
         async with Api.at(one.url, token, SECRET) as first, Api.at(two.url, token, SECRET) as second:
             agents = await _agents(first, 6)
             for agent in agents[::2]:
@@ -110,7 +110,7 @@ async def test_two_processes_make_each_move_once_and_tell_the_same_story(databas
 
 
 async def test_a_server_that_is_told_to_stop_ends_subscriptions_and_itself(database_url: str, db: Database) -> None:
-    async with a_process(database_url) as process, Api.at(process.url, await tokens.create(db, "ops"), SECRET) as api:
+    async with a_process(database_url) as process, Api.at(process.url, await tokens.issue(db, "ops"), SECRET) as api:
         await _agents(api, 1)
         await api.graphql(POLICY)
         await api.push("nginx:2.0.0")

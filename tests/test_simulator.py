@@ -34,7 +34,7 @@ async def test_everybody_agrees_in_a_fleet_where_everything_goes_wrong(db: Datab
     asked = Asked(devices=120, shares=dict.fromkeys(Mode, 0.07), seed=7, poll_every=0.8, batches=2, connections=20)
 
     async with a_process(database_url) as process:
-        told = await simulate(asked, Stage(process.url, await tokens.create(db, "ops"), SECRET), say=_nothing)
+        told = await simulate(asked, Stage(process.url, await tokens.issue(db, "ops"), SECRET), say=_nothing)
 
     good, bad = told.acts
     assert (good.ended, bad.ended) == (Status.COMPLETED, Status.ROLLED_BACK)
@@ -115,7 +115,7 @@ def test_what_the_server_says_of_intervals_is_taken_at_the_pace_of_the_simulatio
 
 
 async def test_requests_that_wait_for_a_connection_are_counted(server: Running) -> None:
-    async with Api.connect(server.url, await tokens.create(server.db, "ops")) as api, Fleet.connect(server.url, _settings(20)) as fleet:
+    async with Api.connect(server.url, await tokens.issue(server.db, "ops")) as api, Fleet.connect(server.url, _settings(20)) as fleet:
         await fleet.register(await api.create_provisioning_key("plant-a"))
 
     assert fleet.queue.requests == 20

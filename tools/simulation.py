@@ -118,7 +118,7 @@ async def a_server() -> AsyncIterator[Stage]:
     secret = secrets.token_urlsafe(24)
     with _a_postgres() as url:
         async with a_process(url, secret) as process, Database.connect(url) as db:
-            yield Stage(process.url, await tokens.create(db, "the simulation"), secret)
+            yield Stage(process.url, await tokens.issue(db, "the simulation"), secret)
 
 
 @contextmanager

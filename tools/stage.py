@@ -40,7 +40,7 @@ async def playing(chosen: Settings, cluster: str) -> AsyncIterator[Stage]:
     """A fresh server for as long as the block runs; what an earlier story left in its database is gone."""
     assert chosen.webhook_secret is not None, "settings() made one"
     async with running(chosen, await _fresh_database(cluster, f"rollwave_demo_{chosen.port}")) as server:
-        yield Stage(server.url, await tokens.create(server.db, "the demo"), chosen.webhook_secret)
+        yield Stage(server.url, await tokens.issue(server.db, "the demo"), chosen.webhook_secret)
 
 
 def _must_be_free(host: str, port: int) -> None:

@@ -19,7 +19,7 @@ FLEET = "conformance"
 async def ours(cluster: str, template: str) -> AsyncIterator[tuple[str, str]]:
     """A server of our own, and a token for it."""
     async with a_database(cluster, template) as url, running(Settings(port=0, encryption_keys=KEYS), url) as server:
-        yield server.url, await tokens.create(server.db, "conformance")
+        yield server.url, await tokens.issue(server.db, "conformance")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 from domain.health import ServiceKey
 from domain.ids import DeviceId, RolloutId
 from domain.images import Image
-from domain.rollouts import Rollout
+from domain.rollouts import Rollout, RolloutFilter
 from storage import rollouts
 from storage.connection import Connection
 
@@ -101,7 +101,7 @@ class World:
 
 async def look(conn: Connection, now: datetime) -> World:
     """Read everything."""
-    found = {rollout.id: rollout for rollout in await rollouts.page(conn, RolloutId(2**62), 1000, None, None)}
+    found = {rollout.id: rollout for rollout in await rollouts.page(conn, RolloutId(2**62), 1000, RolloutFilter())}
     places: dict[RolloutId, list[Place]] = {number: [] for number in sorted(found)}
     for row in await conn.fetch(f"select {PLACE} from members order by rollout_id, rank, part"):
         places[row["rollout_id"]].append(Place(**row))

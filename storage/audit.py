@@ -1,0 +1,83 @@
+"""Every statement that reads or writes who changed what."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from domain.actors import Actor
+from domain.audit import Action, AuditFilter, Entry, Subject, SubjectType
+from domain.ids import EntryId, TokenId
+from storage.conditions import Conditions
+from storage.connection import Connection, Row
+
+
+async def record(
+    conn: Connection, actor: Actor, action: Action, changed: Sequence[tuple[Subject, dict[str, Any]]], request_id: str | None, now: datetime
+) -> None:
+    """Keep that somebody changed these, with what was asked for of each."""
+    await conn.execute(
+        """
+        insert into audit (at, actor, token_id, action, request_id, subject_type, subject_key, details)
+        select $1, $2, $3, $4, $5, changed.type, changed.key, changed.details
+          from unnest($6::text[], $7::text[], $8::jsonb[]) as changed (type, key, details)
+        """,
+        now, actor.name, actor.token, action, request_id,
+        [subject.type for subject, _ in changed], [subject.key for subject, _ in changed], [details for _, details in changed],
+    )  # fmt: skip
+
+
+async def page(conn: Connection, wanted: AuditFilter, before: EntryId, limit: int) -> list[Entry]:
+    """Entries that have something in common, newest first."""
+    conditions = _conditions(wanted)
+    conditions.add("id < {}", before)
+    rows = await conn.fetch(
+        f"select * from audit where {conditions} order by id desc limit {limit:d}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
+    return [_entry(row) for row in rows]
+
+
+async def count(conn: Connection, wanted: AuditFilter) -> int:
+    """How many entries have something in common."""
+    conditions = _conditions(wanted)
+    found: int = await conn.fetchval(f"select count(*) from audit where {conditions}", *conditions.given)  # noqa: S608 – text of our own
+    return found
+
+
+async def of_subjects(conn: Connection, subjects: Sequence[Subject], limit: int) -> list[Entry]:
+    """The newest entries of each of these, newest first."""
+    rows = await conn.fetch(
+        """
+        select entries.*
+          from unnest($1::text[], $2::text[]) as named (type, key),
+               lateral (select * from audit
+                         where subject_type = named.type and subject_key = named.key
+                         order by id desc limit $3) as entries
+        """,
+        [subject.type for subject in subjects], [subject.key for subject in subjects], limit,
+    )  # fmt: skip
+    return [_entry(row) for row in rows]
+
+
+def _conditions(wanted: AuditFilter) -> Conditions:
+    conditions = Conditions()
+    conditions.where("actor = {}", wanted.actor)
+    conditions.where("action = {}", wanted.action)
+    if wanted.subject is not None:
+        conditions.add("subject_type = {} and subject_key = {}", wanted.subject.type, wanted.subject.key)
+    conditions.where("at >= {}", wanted.since)
+    conditions.where("at < {}", wanted.until)
+    return conditions
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(
+        id=EntryId(row["id"]),
+        at=row["at"],
+        actor=row["actor"],
+        token=None if row["token_id"] is None else TokenId(row["token_id"]),
+        action=Action(row["action"]),
+        subject=Subject(SubjectType(row["subject_type"]), row["subject_key"]),
+        details=row["details"],
+        request_id=row["request_id"],
+    )
