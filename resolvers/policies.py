@@ -1,6 +1,6 @@
 """What operators do with policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from domain.actors import Permission
@@ -65,6 +65,13 @@ async def one(ctx: Context, policy_id: PolicyId) -> Policy | None:
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await policies.one(conn, policy_id)
+
+
+async def many(ctx: Context, ids: Sequence[PolicyId]) -> dict[PolicyId, Policy]:
+    """Those of these policies that there are, deleted or not."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await policies.many(conn, ids)
 
 
 async def page(ctx: Context, after: PolicyId, limit: int) -> list[Policy]:
