@@ -1,8 +1,8 @@
 """Following a rollout: everything that happened from a cursor on, then what happens next, in one order and without a gap."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 from domain.actors import Permission
 from domain.errors import NotFound
@@ -13,8 +13,11 @@ from resolvers.context import Context
 from resolvers.feed import Mailbox
 from resolvers.rollouts import Snapshot
 from storage import events, members
+from storage.members import Reached
 
 PAGE = 500
+_FOR_DEVICES = (EventType.BATCH_STARTED, EventType.BATCH_WIDENED)
+"""What stands for one event for each device that it reaches."""
 
 
 async def watch(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
@@ -55,13 +58,26 @@ async def replay(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGen
 
 async def page(ctx: Context, rollout_id: RolloutId, after: Cursor, limit: int) -> list[Event]:
     """Up to `limit` events after a cursor."""
-    found: list[Event] = []
-    async with aclosing(replay(ctx, rollout_id, after)) as happened:
-        async for event in happened:
-            found.append(event)
-            if len(found) == limit:
-                break
-    return found
+    return (await pages(ctx, [rollout_id], after, limit)).get(rollout_id, [])
+
+
+async def pages(ctx: Context, rollout_ids: Sequence[RolloutId], after: Cursor, limit: int) -> dict[RolloutId, list[Event]]:
+    """Up to `limit` events of each of these rollouts, as `replay` tells them; their devices are read for all batches at once."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.snapshot() as conn:
+        # One more: the event at the cursor has been told, but the devices that it stands for may not.
+        found = await events.pages(conn, after, limit + 1, rollout_ids)
+        begun = [event for page in found.values() for event in page if event.type in _FOR_DEVICES]
+        reached = await members.ranked(conn, [_reached(event, _told(event, after)) for event in begun], limit)
+    devices = {event.cursor: [_scheduled(event, *one) for one in some] for event, some in zip(begun, reached, strict=True)}
+    told = {rollout: [one for event in page for one in (event, *devices.get(event.cursor, ()))] for rollout, page in found.items()}
+    following = {rollout: [event for event in page if event.cursor > after][:limit] for rollout, page in told.items()}
+    return {rollout: page for rollout, page in following.items() if page}
+
+
+def _told(event: Event, after: Cursor) -> int:
+    """Of how many of a batch's devices whoever is at this cursor has been told."""
+    return after.part if (event.cursor.xid, event.cursor.seq) == (after.xid, after.seq) else 0
 
 
 async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapshot, None]:
@@ -96,20 +112,29 @@ async def _live(ctx: Context, mailbox: Mailbox, last: Cursor) -> AsyncGenerator[
 
 async def _derived(ctx: Context, event: Event, after: int) -> AsyncGenerator[Event, None]:
     """A batch that started, as one event for each device in it; part n of the cursor is the n-th device."""
-    if event.type not in (EventType.BATCH_STARTED, EventType.BATCH_WIDENED) or event.rollout_id is None:
-        return
-    first, end = event.data["first_rank"], event.data["end_rank"]
-    while first + after < end:
+    while event.type in _FOR_DEVICES and (reached := _reached(event, after)).first < reached.end:
         async with ctx.db.reading() as conn:
-            page = await members.ranked(conn, event.rollout_id, first + after, end, event.at, PAGE)
+            [page] = await members.ranked(conn, [reached], PAGE)
         for rank, device in page:
-            after = rank - first + 1
-            yield Event(
-                Cursor(event.cursor.xid, event.cursor.seq, after), event.at, EventType.DEVICE_SCHEDULED, event.rollout_id, event.revision,
-                device, {"batch_number": event.data["batch_number"], "image": event.data["image"]},
-            )  # fmt: skip
+            scheduled = _scheduled(event, rank, device)
+            after = scheduled.cursor.part
+            yield scheduled
         if not page:
             return
+
+
+def _reached(event: Event, after: int) -> Reached:
+    """The devices that a batch reached, without the first so many."""
+    assert event.rollout_id is not None, "a batch is a rollout's"
+    first, end = event.data["first_rank"], event.data["end_rank"]
+    return Reached(event.rollout_id, min(first + after, end), end, event.at)
+
+
+def _scheduled(event: Event, rank: int, device: str) -> Event:
+    return Event(
+        Cursor(event.cursor.xid, event.cursor.seq, rank - event.data["first_rank"] + 1), event.at, EventType.DEVICE_SCHEDULED,
+        event.rollout_id, event.revision, device, {"batch_number": event.data["batch_number"], "image": event.data["image"]},
+    )  # fmt: skip
 
 
 async def _must_exist(ctx: Context, rollout_id: RolloutId) -> None:

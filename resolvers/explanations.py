@@ -1,11 +1,12 @@
-"""Why a device is on the images it is on."""
+"""Why devices are on the images they are on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain.actors import Permission
 from domain.decisions import decide
-from domain.devices import services_of
+from domain.devices import CurrentState, services_of
 from domain.explanations import Explained, Heard, Outlook, Told, explain
 from domain.ids import DeviceId, RolloutId
 from domain.progress import Progress
@@ -13,8 +14,9 @@ from domain.rollouts import Rollout
 from domain.windows import next_opening, zone_named
 from resolvers import progress
 from resolvers.context import Context
-from storage import devices, explanations, rollouts
+from storage import explanations, rollouts
 from storage.connection import Connection
+from storage.explanations import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +28,38 @@ class DeviceExplanation:
 
 
 async def of_device(ctx: Context, device: DeviceId) -> DeviceExplanation:
-    """The record, at one moment; for a device in a rollout with what the engine decides about that."""
+    """The record of a device that there is, at one moment; in a rollout with what the engine decides about that."""
+    return (await of_devices(ctx, [device]))[device]
+
+
+async def of_devices(ctx: Context, devices: Sequence[DeviceId]) -> dict[DeviceId, DeviceExplanation]:
+    """The same of those of these devices that there are; each rollout that some of them are in is counted once."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.snapshot() as conn:
         now = await ctx.db.now(conn)
-        aside = await devices.aside(conn, device, now)
-        standings = await explanations.standings(conn, device, now)
-        concerned = {told.place.rollout_id for told in standings if told.place}
-        outlooks = {rollout: await _outlook(conn, rollout, now) for rollout in concerned}
-        heard, known = await _heard(conn, device, standings), await devices.by_id(conn, device)
-    shut_out = None if known is None else known.shut_out
-    told = [
-        explain(one, outlooks[one.place.rollout_id] if one.place else None, aside, heard.get((one.app, one.service)), shut_out)
-        for one in standings
-    ]
-    return DeviceExplanation(now, tuple(told))
+        standings = await explanations.standings(conn, devices, now)
+        concerned = {told.place.rollout_id for services in standings.values() for told in services if told.place}
+        outlooks = await _outlooks(conn, [*concerned], now)
+        known = await explanations.known(conn, devices, now)
+    return {device: DeviceExplanation(now, _explained(standings.get(device, []), outlooks, one)) for device, one in known.items()}
 
 
-async def _outlook(conn: Connection, rollout_id: RolloutId, now: datetime) -> Outlook:
-    rollout = await rollouts.one(conn, rollout_id)
-    assert rollout is not None, "a member's rollout exists"
+def _explained(standings: Sequence[Told], outlooks: Mapping[RolloutId, Outlook], known: Known) -> tuple[Explained, ...]:
+    heard = _heard(known.state, standings)
+    return tuple(
+        explain(
+            told, outlooks[told.place.rollout_id] if told.place else None, known.aside, heard.get((told.app, told.service)),
+            known.device.shut_out,
+        )
+        for told in standings
+    )  # fmt: skip
+
+
+async def _outlooks(conn: Connection, concerned: Sequence[RolloutId], now: datetime) -> dict[RolloutId, Outlook]:
+    found = await rollouts.many(conn, concerned)
     # Of one that is over the engine asks nothing that would have to be counted.
-    found = Progress() if rollout.status.is_final else await progress.count(conn, rollout, now)
-    return Outlook(decide(rollout, found, now), _openings(rollout, now))
+    counted = await progress.counts(conn, [rollout for rollout in found.values() if not rollout.status.is_final], now)
+    return {id_: Outlook(decide(one, counted.get(id_, Progress()), now), _openings(one, now)) for id_, one in found.items()}
 
 
 def _openings(rollout: Rollout, now: datetime) -> dict[str, datetime | None]:
@@ -57,9 +68,8 @@ def _openings(rollout: Rollout, now: datetime) -> dict[str, datetime | None]:
     return {name: next_opening(schedule.windows, zone_named(name or schedule.zone), now) for name in closed}
 
 
-async def _heard(conn: Connection, device: DeviceId, standings: list[Told]) -> dict[tuple[str, str], Heard]:
+def _heard(state: CurrentState | None, standings: Sequence[Told]) -> dict[tuple[str, str], Heard]:
     """What the device last said of each service; empty if it never reported."""
-    state = await devices.current_state(conn, device)
     if state is None:
         return {}
     running = {(service.app, service.service): service for service in services_of(state.apps)}

@@ -1,6 +1,6 @@
 """What operators do with policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from domain import expected
 from domain.actors import Permission
@@ -86,6 +86,13 @@ async def one(ctx: Context, policy_id: PolicyId) -> Policy | None:
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await policies.one(conn, policy_id)
+
+
+async def many(ctx: Context, ids: Sequence[PolicyId]) -> dict[PolicyId, Policy]:
+    """Those of these policies that there are, deleted or not."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await policies.many(conn, ids)
 
 
 async def page(ctx: Context, after: PolicyId, limit: int, wanted: PolicyFilter = _ALL) -> list[Policy]:

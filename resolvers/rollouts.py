@@ -1,8 +1,9 @@
 """What operators do with rollouts, and what everybody may see of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from domain import expected, requests
 from domain.actors import Permission
@@ -37,6 +38,7 @@ _ACTIONS = {
     Request.CANCEL: Action.CANCEL_ROLLOUT,
     Request.ROLL_BACK: Action.ROLL_BACK_ROLLOUT,
 }
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +145,7 @@ async def _withdraw(ctx: Context, change: Change, rollout: Rollout, first: int, 
 
 async def explain(ctx: Context, rollout_id: RolloutId) -> Explanation:
     """What a rollout waits for and what would make it move: the engine's own decision, and nothing made up beside it."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.snapshot() as conn:
-        rollout, now = _found(await rollouts.one(conn, rollout_id), rollout_id), await ctx.db.now(conn)
-        found = await progress.count(conn, rollout, now)
-        return Explanation(rollout, found, decide(rollout, found, now), await _cause(conn, rollout))
-
-
-async def _cause(conn: Connection, rollout: Rollout) -> str:
-    by_tag = "" if rollout.image.digest else ", by its tag"
-    if rollout.by_hand:
-        return f"an operator created it{by_tag}"
-    return await pushes.began(conn, rollout.id) or f"{rollout.image} was pushed; what was decided of that is forgotten{by_tag}"
+    return _found((await explanations(ctx, [rollout_id])).get(rollout_id), rollout_id)
 
 
 async def one(ctx: Context, rollout_id: RolloutId) -> Rollout | None:
@@ -179,9 +170,7 @@ async def count(ctx: Context, wanted: RolloutFilter = _ALL) -> int:
 
 async def snapshot(ctx: Context, rollout_id: RolloutId) -> Snapshot:
     """The rollout and its counts, read together; raises NotFound."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.snapshot() as conn:
-        return await _snapshot(ctx, conn, rollout_id)
+    return _found((await snapshots(ctx, [rollout_id])).get(rollout_id), rollout_id)
 
 
 async def history(ctx: Context, rollout_id: RolloutId) -> list[PastMove]:
@@ -195,15 +184,7 @@ async def devices(
     ctx: Context, rollout_id: RolloutId, after_rank: int, limit: int, statuses: Sequence[DeviceStatus] | None = None
 ) -> list[Member]:
     """A rollout's members, in the order in which they are offered the image."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await members.page(conn, rollout_id, after_rank, limit, await ctx.db.now(conn), statuses)
-
-
-async def _snapshot(ctx: Context, conn: Connection, rollout_id: RolloutId) -> Snapshot:
-    rollout = _found(await rollouts.one(conn, rollout_id), rollout_id)
-    now = await ctx.db.now(conn)
-    return Snapshot(rollout, await counting.by_status(conn, rollout_id, now), now)
+    return (await members_of(ctx, [rollout_id], after_rank, limit, statuses)).get(rollout_id, [])
 
 
 async def _locked(conn: Connection, rollout_id: RolloutId, expected_version: int | None) -> Rollout:
@@ -216,7 +197,83 @@ def _subject(rollout_id: RolloutId) -> Subject:
     return Subject.of(SubjectType.ROLLOUT, rollout_id)
 
 
-def _found(rollout: Rollout | None, rollout_id: RolloutId) -> Rollout:
-    if rollout is None:
+def _found(found: Found | None, rollout_id: RolloutId) -> Found:
+    if found is None:
         raise NotFound.of("rollout", rollout_id)
-    return rollout
+    return found
+
+
+# For many at once, in as many statements as for one
+
+
+async def many(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, Rollout]:
+    """Those of these rollouts that there are."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await rollouts.many(conn, ids)
+
+
+async def of_policies(
+    ctx: Context, policy_ids: Sequence[PolicyId], before: RolloutId, limit: int, statuses: Sequence[Status] | None = None
+) -> dict[PolicyId, list[Rollout]]:
+    """The rollouts of each of these policies, newest first; a policy that has none is absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await rollouts.of_policies(conn, policy_ids, before, limit, statuses)
+
+
+async def counts_of_policies(ctx: Context, policy_ids: Sequence[PolicyId], statuses: Sequence[Status] | None = None) -> dict[PolicyId, int]:
+    """How many rollouts each of these policies has; a policy that has none is absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await rollouts.count_of_policies(conn, policy_ids, statuses)
+
+
+async def snapshots(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, Snapshot]:
+    """Those of these rollouts that there are and their counts, read together."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.snapshot() as conn:
+        found, now = await rollouts.many(conn, ids), await ctx.db.now(conn)
+        counts = await counting.by_statuses(conn, [*found], now)
+    return {id_: Snapshot(rollout, counts[id_], now) for id_, rollout in found.items()}
+
+
+async def histories(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, list[PastMove]]:
+    """Every move of each of these rollouts, first to last; one that has made none is absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await rollouts.histories(conn, ids)
+
+
+async def explanations(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, Explanation]:
+    """What those of these rollouts that there are wait for, each by the engine's own decision."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.snapshot() as conn:
+        found, now = await rollouts.many(conn, ids), await ctx.db.now(conn)
+        counts = await progress.counts(conn, [*found.values()], now)
+        decided = await pushes.began(conn, [*found])
+    return {one.id: Explanation(one, counts[one.id], decide(one, counts[one.id], now), _cause(one, decided)) for one in found.values()}
+
+
+def _cause(rollout: Rollout, decided: Mapping[RolloutId, str]) -> str:
+    by_tag = "" if rollout.image.digest else ", by its tag"
+    if rollout.by_hand:
+        return f"an operator created it{by_tag}"
+    return decided.get(rollout.id) or f"{rollout.image} was pushed; what was decided of that is forgotten{by_tag}"
+
+
+async def members_of(
+    ctx: Context, ids: Sequence[RolloutId], after_rank: int, limit: int, statuses: Sequence[DeviceStatus] | None = None
+) -> dict[RolloutId, list[Member]]:
+    """The members of each of these rollouts, in the order in which they are offered the image; a rollout without any is absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await members.pages(conn, ids, after_rank, limit, await ctx.db.now(conn), statuses)
+
+
+async def member_counts(ctx: Context, ids: Sequence[RolloutId], statuses: Sequence[DeviceStatus] | None = None) -> dict[RolloutId, int]:
+    """How many members each of these rollouts has; who left is one of them."""
+    if statuses is None:
+        return {id_: rollout.size for id_, rollout in (await many(ctx, ids)).items()}
+    found = await snapshots(ctx, ids)
+    return {id_: sum(one.counts.get(status, 0) for status in set(statuses)) for id_, one in found.items()}

@@ -90,7 +90,7 @@ class Fleet(Node):
         first: First = DEFAULT,
         after: After = None,
         filter: Filter = None,
-        order_by: OrderedBy = None,  # noqa: A002
+        order_by: OrderedBy = None,
     ) -> Connection[Device]:
         wanted, order = wanted_devices(filter, order_by)
 
@@ -158,7 +158,7 @@ class FleetQuery:
         first: First = DEFAULT,
         after: After = None,
         filter: Filter = None,
-        order_by: OrderedBy = None,  # noqa: A002
+        order_by: OrderedBy = None,
     ) -> Connection[Device]:
         wanted, order = wanted_devices(filter, order_by)
 

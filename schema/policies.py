@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
+
 from domain import policies as domain
 from domain import tags as domain_tags
 from domain.audit import Subject

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
-from domain import rollouts as domain
-from domain.checks import Verdict
 from domain import events as of_events
-from domain.events import Cursor
+from domain import rollouts as domain
 from domain.audit import Subject
+from domain.checks import Verdict
+from domain.events import Cursor
 from domain.ids import PolicyId, PushId, RolloutId
 from domain.members import Member
 from domain.progress import Count, tally

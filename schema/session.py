@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import strawberry
+from resolvers.budget import Budget
 from strawberry.dataloader import DataLoader
 
-from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.fleet import now
 

@@ -9,6 +9,7 @@ from domain.ids import DeviceId, RolloutId
 from domain.rollouts import Rollout
 from domain.urls import Subject
 from storage.connection import Connection, Row
+from storage.grouping import grouped
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,23 @@ async def record(
 
 async def of_batch(conn: Connection, rollout: Rollout) -> dict[str, list[Measurement]]:
     """What was measured of the open batch as a whole since its devices had answered, by check, oldest first."""
+    return (await of_batches(conn, [rollout]))[rollout.id]
+
+
+async def of_batches(conn: Connection, rollouts: Sequence[Rollout]) -> dict[RolloutId, dict[str, list[Measurement]]]:
+    """What was measured of the open batch of each of these rollouts; nothing of one whose devices have not answered."""
     rows = await conn.fetch(
         """
-        select name, at, result, detail from measurements
-         where rollout_id = $1 and stage = $2 and device_id is null and at >= $3
-         order by id
+        select asked.id as rollout_id, measured.*
+          from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as asked (id, stage, answered_at),
+               lateral (select name, at, result, detail from measurements
+                         where rollout_id = asked.id and stage = asked.stage and device_id is null and at >= asked.answered_at
+                         order by id) as measured
         """,
-        rollout.id, rollout.stage, rollout.answered_at,
+        [rollout.id for rollout in rollouts], [rollout.stage for rollout in rollouts], [rollout.answered_at for rollout in rollouts],
     )  # fmt: skip
-    return _by_check(rows)
+    found = grouped(rows, "rollout_id", lambda row: row)
+    return {rollout.id: _by_check(found.get(rollout.id, [])) for rollout in rollouts}
 
 
 async def to_check(conn: Connection, rollout: Rollout, limit: int) -> list[Checked]:

@@ -1,6 +1,7 @@
 """Every statement that reads members, the devices of a rollout, each with its rank; or notes what one has shown."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from domain import plans
@@ -11,6 +12,7 @@ from domain.members import Member, Offer
 from domain.selectors import Selector, document
 from domain.statuses import DeviceStatus
 from storage.connection import Connection, Row
+from storage.grouping import grouped
 
 
 async def base_images(
@@ -200,18 +202,23 @@ async def cannot_return(conn: Connection, rollout: RolloutId, device: DeviceId, 
     await conn.execute("update members set reason = $3 where rollout_id = $1 and device_id = $2", rollout, device, reason)
 
 
-async def page(
-    conn: Connection, rollout: RolloutId, after_rank: int, limit: int, now: datetime, statuses: Sequence[DeviceStatus] | None = None
-) -> list[Member]:
-    """Members by rank."""
+async def pages(
+    conn: Connection, rollouts: Sequence[RolloutId], after_rank: int, limit: int, now: datetime, statuses: Sequence[DeviceStatus] | None
+) -> dict[RolloutId, list[Member]]:
+    """Members of each of these rollouts, by rank."""
     rows = await conn.fetch(
-        f"""{_MEMBER}
-         where m.rollout_id = $2 and m.part = 0 and m.rank > $3 and ($5::text[] is null or member_status(m, r, $1) = any($5))
-         order by m.rank limit $4
-        """,
-        now, rollout, after_rank, limit, statuses,
+        f"""
+        select place.*
+          from unnest($2::bigint[]) as asked (rollout_id),
+               lateral ({_MEMBER}
+                where m.rollout_id = asked.rollout_id and m.part = 0 and m.rank > $3
+                  and ($5::text[] is null or member_status(m, r, $1) = any ($5))
+                order by m.rank limit $4) as place
+         order by place.rank
+        """,  # noqa: S608 – text of our own
+        now, rollouts, after_rank, limit, statuses,
     )  # fmt: skip
-    return [_member(row) for row in rows]
+    return grouped(rows, "rollout_id", _member)
 
 
 async def of_device(conn: Connection, device: DeviceId, before: RolloutId, limit: int, now: datetime) -> list[Member]:
@@ -226,17 +233,35 @@ async def of_device(conn: Connection, device: DeviceId, before: RolloutId, limit
     return [_member(row) for row in rows]
 
 
-async def ranked(conn: Connection, rollout: RolloutId, first: int, end: int, at: datetime, limit: int) -> list[tuple[int, str]]:
-    """(rank, device uuid) of up to `limit` members with first <= rank < end who had not left the rollout at that time."""
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The members whose turn came with a batch: those with first <= rank < end who had not left the rollout at that time."""
+
+    rollout: RolloutId
+    first: int
+    end: int
+    at: datetime
+
+
+async def ranked(conn: Connection, reached: Sequence[Reached], limit: int) -> list[list[tuple[int, str]]]:
+    """(rank, device uuid) of the members of each; of a rollout only the first `limit`, in the order of what is asked."""
     rows = await conn.fetch(
         """
-        select m.rank, d.uuid from members m join devices d on d.id = m.device_id
-         where m.rollout_id = $1 and m.part = 0 and m.rank >= $2 and m.rank < $3 and (m.skipped_at is null or m.skipped_at > $4)
-         order by m.rank limit $5
+        select nth, rank, uuid
+          from (select asked.nth, m.rank, m.uuid, row_number() over (partition by asked.rollout_id order by asked.nth, m.rank) as place
+                  from unnest($1::bigint[], $2::integer[], $3::integer[], $4::timestamptz[]) with ordinality
+                       as asked (rollout_id, first, below, at, nth),
+                       lateral (select m.rank, d.uuid from members m join devices d on d.id = m.device_id
+                                 where m.rollout_id = asked.rollout_id and m.part = 0 and m.rank >= asked.first and m.rank < asked.below
+                                   and (m.skipped_at is null or m.skipped_at > asked.at)
+                                 order by m.rank limit $5) as m) as found
+         where place <= $5
+         order by nth, rank
         """,
-        rollout, first, end, at, limit,
+        [one.rollout for one in reached], [one.first for one in reached], [one.end for one in reached], [one.at for one in reached], limit,
     )  # fmt: skip
-    return [(row["rank"], str(row["uuid"])) for row in rows]
+    found = grouped(rows, "nth", lambda row: (row["rank"], str(row["uuid"])))
+    return [found.get(nth, []) for nth, _ in enumerate(reached, 1)]
 
 
 _MEMBER = """

@@ -1,5 +1,6 @@
 """Every statement that reads or writes policies and the releases they govern."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from domain.ids import PolicyId, ReleaseId
@@ -44,8 +45,12 @@ async def locked(conn: Connection, policy: PolicyId) -> Policy | None:
 
 
 async def one(conn: Connection, policy: PolicyId) -> Policy | None:
-    row = await conn.fetchrow("select * from policies where id = $1", policy)
-    return None if row is None else _policy(row)
+    return (await many(conn, [policy])).get(policy)
+
+
+async def many(conn: Connection, policies: Sequence[PolicyId]) -> dict[PolicyId, Policy]:
+    """Those of these policies that there are, deleted or not."""
+    return {PolicyId(row["id"]): _policy(row) for row in await conn.fetch("select * from policies where id = any ($1)", policies)}
 
 
 async def page(conn: Connection, after: PolicyId, limit: int, wanted: PolicyFilter) -> list[Policy]:

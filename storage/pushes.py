@@ -269,10 +269,10 @@ async def decisions(conn: Connection, push: PushId) -> list[tuple[Decision, date
     return [(_decision(row), row["at"]) for row in rows]
 
 
-async def began(conn: Connection, rollout: RolloutId) -> str | None:
-    """What was decided of the push that started a rollout; None for one that an operator created, or whose push is forgotten."""
-    decision: str | None = await conn.fetchval("select decision from decisions where rollout_id = $1 and started", rollout)
-    return decision
+async def began(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[RolloutId, str]:
+    """What was decided of the push that started each of these rollouts; absent are those of operators, and of forgotten pushes."""
+    rows = await conn.fetch("select rollout_id, decision from decisions where rollout_id = any ($1) and started", rollouts)
+    return {RolloutId(row["rollout_id"]): row["decision"] for row in rows}
 
 
 async def forget(conn: Connection, now: datetime, older_than: timedelta, limit: int) -> int:

@@ -21,6 +21,7 @@ from domain.statuses import Status
 from domain.zones import Zone
 from storage.conditions import Conditions
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 
 class Moved(Exception):
@@ -261,8 +262,12 @@ async def recent_release_of_tag(conn: Connection, policy: PolicyId, image: Image
 
 
 async def one(conn: Connection, rollout: RolloutId) -> Rollout | None:
-    row = await conn.fetchrow("select * from rollouts where id = $1", rollout)
-    return None if row is None else _rollout(row)
+    return (await many(conn, [rollout])).get(rollout)
+
+
+async def many(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[RolloutId, Rollout]:
+    """Those of these rollouts that there are."""
+    return {RolloutId(row["id"]): _rollout(row) for row in await conn.fetch("select * from rollouts where id = any ($1)", rollouts)}
 
 
 async def page(conn: Connection, before: RolloutId, limit: int, wanted: RolloutFilter) -> list[Rollout]:
@@ -294,10 +299,45 @@ def _conditions(wanted: RolloutFilter) -> Conditions:
     return conditions
 
 
+async def of_policies(
+    conn: Connection, policies: Sequence[PolicyId], before: RolloutId, limit: int, statuses: Sequence[Status] | None
+) -> dict[PolicyId, list[Rollout]]:
+    """The rollouts of each of these policies, newest first."""
+    rows = await conn.fetch(
+        """
+        select r.*
+          from unnest($1::bigint[]) as asked (policy_id),
+               lateral (select * from rollouts
+                         where policy_id = asked.policy_id and id < $2 and ($4::text[] is null or status = any ($4))
+                         order by id desc limit $3) as r
+         order by r.id desc
+        """,
+        policies, before, limit, statuses,
+    )  # fmt: skip
+    return grouped(rows, "policy_id", _rollout)
+
+
+async def count_of_policies(conn: Connection, policies: Sequence[PolicyId], statuses: Sequence[Status] | None) -> dict[PolicyId, int]:
+    """How many rollouts each of these policies has."""
+    rows = await conn.fetch(
+        """
+        select policy_id, count(*) as found from rollouts
+         where policy_id = any ($1) and ($2::text[] is null or status = any ($2))
+         group by policy_id
+        """,
+        policies, statuses,
+    )  # fmt: skip
+    return counted(rows, "policy_id")
+
+
 async def history(conn: Connection, rollout: RolloutId) -> list[PastMove]:
     """Every move of a rollout, first to last."""
-    rows = await conn.fetch("select * from moves where rollout_id = $1 order by revision", rollout)
-    return [_past(row) for row in rows]
+    return (await histories(conn, [rollout])).get(rollout, [])
+
+
+async def histories(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[RolloutId, list[PastMove]]:
+    """Every move of each of these rollouts, first to last."""
+    return grouped(await conn.fetch("select * from moves where rollout_id = any ($1) order by revision", rollouts), "rollout_id", _past)
 
 
 def _past(row: Row) -> PastMove:
