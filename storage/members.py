@@ -11,6 +11,7 @@ from domain.members import Member, Offer
 from domain.selectors import Selector, document
 from domain.statuses import DeviceStatus
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 
 async def base_images(
@@ -214,16 +215,30 @@ async def page(
     return [_member(row) for row in rows]
 
 
-async def of_device(conn: Connection, device: DeviceId, before: RolloutId, limit: int, now: datetime) -> list[Member]:
-    """A device's places in rollouts, newest first."""
+async def of_devices(
+    conn: Connection, devices: Sequence[DeviceId], before: RolloutId, limit: int, now: datetime
+) -> dict[DeviceId, list[Member]]:
+    """The places of devices in rollouts, newest first: of each, so many."""
     rows = await conn.fetch(
-        f"{_MEMBER} where m.device_id = $2 and m.part = 0 and m.rollout_id < $3 order by m.rollout_id desc limit $4",
-        now,
-        device,
-        before,
-        limit,
+        f"""
+        select place.*
+          from unnest($2::bigint[]) as asked (device_id),
+               lateral ({_MEMBER}
+                where m.device_id = asked.device_id and m.part = 0 and m.rollout_id < $3
+                order by m.rollout_id desc limit $4) as place
+         order by place.rollout_id desc
+        """,  # noqa: S608 – text of our own
+        now, devices, before, limit,
+    )  # fmt: skip
+    return grouped(rows, "device_id", _member)
+
+
+async def count_of_devices(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, int]:
+    """In how many rollouts each of these devices has a place."""
+    rows = await conn.fetch(
+        "select device_id, count(*) as found from members where device_id = any ($1) and part = 0 group by device_id", devices
     )
-    return [_member(row) for row in rows]
+    return counted(rows, "device_id")
 
 
 async def ranked(conn: Connection, rollout: RolloutId, first: int, end: int, at: datetime, limit: int) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """Every statement that reads or writes policies and the releases they govern."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from domain.ids import PolicyId, ReleaseId
@@ -7,6 +8,7 @@ from domain.images import Image
 from domain.policies import Policy
 from domain.settings import PolicySettings
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 
 async def insert(conn: Connection, settings: PolicySettings, now: datetime) -> Policy:
@@ -107,3 +109,31 @@ def _policy(row: Row) -> Policy:
     return Policy(
         PolicyId(row["id"]), PolicySettings.model_validate(row["settings"]), row["created_at"], row["updated_at"], row["deleted_at"]
     )
+
+
+async def of_fleets(conn: Connection, fleets: Sequence[str | None], after: PolicyId, limit: int) -> dict[str | None, list[Policy]]:
+    """The policies that are for each of these fleets and no other, in the order of their ids."""
+    rows = await conn.fetch(
+        """
+        select asked.fleet, p.*
+          from unnest($1::text[]) as asked (fleet),
+               lateral (select * from policies where settings ->> 'fleet' = asked.fleet and id > $2 and deleted_at is null
+                         order by id limit $3) as p
+         order by p.id
+        """,
+        fleets, after, limit,
+    )  # fmt: skip
+    return grouped(rows, "fleet", _policy)
+
+
+async def count_of_fleets(conn: Connection, fleets: Sequence[str | None]) -> dict[str | None, int]:
+    """How many policies are for each of these fleets and no other."""
+    rows = await conn.fetch(
+        """
+        select settings ->> 'fleet' as fleet, count(*) as found from policies
+         where settings ->> 'fleet' = any ($1) and deleted_at is null
+         group by settings ->> 'fleet'
+        """,
+        fleets,
+    )  # fmt: skip
+    return counted(rows, "fleet")
