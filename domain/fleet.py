@@ -8,7 +8,7 @@ from typing import Self
 
 from domain.aside import AsideKind
 from domain.devices import Device
-from domain.errors import BadInput
+from domain.errors import BadInput, Refused
 from domain.ids import DeviceId
 from domain.images import Image, split
 from domain.selectors import Selector
@@ -144,7 +144,7 @@ class Done:
     """What came of a change for one device."""
 
     uuid: str
-    refused: str | None
+    refused: Refused | None
     """Why it was not changed."""
     version: int | None = None
     """Of its target, where that was changed."""

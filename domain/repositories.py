@@ -8,6 +8,7 @@ from datetime import datetime
 class HeardTag:
     """A tag that somebody said was pushed, as long as that is remembered."""
 
+    repository: str
     tag: str
     digest: str | None
     """What it last stood for; None where nobody could tell."""

@@ -1,5 +1,6 @@
 """What operators do with devices that rollouts are to leave alone."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from domain import aside as rules
@@ -46,9 +47,7 @@ async def release(ctx: Context, uuid: str, *, expected_version: int | None = Non
 
 async def of_device(ctx: Context, device: DeviceId) -> Aside | None:
     """Why a device joins no rollout now; None if it does."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await devices.aside(conn, device, await ctx.db.now(conn))
+    return (await of_devices(ctx, [device])).get(device)
 
 
 async def alone_with(conn: Connection, uuid: str, expected_version: int | None) -> Device:
@@ -58,3 +57,10 @@ async def alone_with(conn: Connection, uuid: str, expected_version: int | None) 
     await rollouts.locked_around(conn, device, [])
     await targets.locked_services(conn, device.id)
     return device
+
+
+async def of_devices(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, Aside]:
+    """Why each of these devices joins no rollout now; one that does is absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.asides(conn, ids, await ctx.db.now(conn))

@@ -23,11 +23,22 @@ async def count(ctx: Context, wanted: AuditFilter) -> int:
         return await audit.count(conn, wanted)
 
 
-async def of_subjects(ctx: Context, keys: Sequence[Subject], limit: int) -> dict[Subject, list[Entry]]:
-    """The newest entries of each of these, newest first."""
+async def many(ctx: Context, ids: Sequence[EntryId]) -> dict[EntryId, Entry]:
+    """Those of these entries that there are."""
     ctx.actor.must(Permission.ADMINISTER)
-    found: dict[Subject, list[Entry]] = {subject: [] for subject in keys}
     async with ctx.db.reading() as conn:
-        for entry in await audit.of_subjects(conn, list(found), limit):
-            found[entry.subject].append(entry)
-    return found
+        return await audit.many(conn, ids)
+
+
+async def of_subjects(ctx: Context, subjects: Sequence[Subject], before: EntryId, limit: int) -> dict[Subject, list[Entry]]:
+    """The entries of each of these, newest first; what nobody changed is absent."""
+    ctx.actor.must(Permission.ADMINISTER)
+    async with ctx.db.reading() as conn:
+        return await audit.of_subjects(conn, subjects, before, limit)
+
+
+async def count_of_subjects(ctx: Context, subjects: Sequence[Subject]) -> dict[Subject, int]:
+    """How many entries each of these has; what nobody changed is absent."""
+    ctx.actor.must(Permission.ADMINISTER)
+    async with ctx.db.reading() as conn:
+        return await audit.count_of_subjects(conn, subjects)

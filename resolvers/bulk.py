@@ -12,7 +12,7 @@ from domain import labels as labels_of
 from domain.actors import Permission
 from domain.audit import Action
 from domain.devices import Device
-from domain.errors import BadInput, Refused
+from domain.errors import BadInput, NotFound, Refused
 from domain.fleet import MOST_AT_ONCE, Chosen, DeviceOrder, Done, Place
 from domain.patches import Patch
 from resolvers import aside, documents
@@ -71,7 +71,7 @@ async def label(ctx: Context, chosen: Chosen, labels: object, without: Sequence[
         for device in portion.devices:
             if fitting.get(device.id):
                 change.of(subject(device), set=written, remove=list(without))
-    full = f"labels: at most {labels_of.MOST}, and with these it would have more"
+    full = BadInput(f"set: at most {labels_of.MOST} labels, and with these it would have more")
     return _changed(portion, [Done(device.uuid, None if device.id in fitting else full) for device in portion.devices])
 
 
@@ -121,7 +121,7 @@ async def _one(device: Device, change: Callable[[Device], Awaitable[int | None]]
     try:
         return Done(device.uuid, None, await change(device))
     except Refused as refused:
-        return Done(device.uuid, str(refused))
+        return Done(device.uuid, refused)
 
 
 async def _portion(ctx: Context, chosen: Chosen, first: int, after: Place | None) -> Portion:
@@ -143,7 +143,7 @@ async def _named(ctx: Context, uuids: Sequence[str]) -> Portion:
 
 
 def _changed(portion: Portion, done: Sequence[Done]) -> Changed:
-    unknown = [Done(uuid, f"there is no device {uuid}") for uuid in portion.unknown]
+    unknown = [Done(uuid, NotFound.of("device", uuid)) for uuid in portion.unknown]
     return Changed((*done, *unknown), portion.end)
 
 

@@ -1,5 +1,6 @@
 """What operators say of images, where a policy takes approved ones only."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from domain import expected
@@ -87,3 +88,10 @@ async def count(ctx: Context, wanted: KnownImageFilter = _ALL) -> int:
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await catalogue.count(conn, wanted)
+
+
+async def many(ctx: Context, ids: Sequence[int]) -> dict[int, KnownImage]:
+    """What is known of images, by the numbers of what was said."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await catalogue.many(conn, ids)

@@ -1,7 +1,7 @@
 """What senders posted: kept before anything follows from it, listed, and decided anew when an operator asks for that."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.actors import Permission
@@ -9,7 +9,7 @@ from domain.audit import Action, Subject, SubjectType
 from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Endpoint
 from domain.errors import NotFound
-from domain.ids import DeliveryId
+from domain.ids import DeliveryId, EndpointId
 from domain.images import Image, Pattern
 from domain.pushes import Decision
 from registries.webhooks import Received
@@ -60,9 +60,7 @@ async def replay(ctx: Context, delivery: DeliveryId) -> Delivery:
 
 
 async def one(ctx: Context, delivery: DeliveryId) -> Delivery | None:
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await deliveries.one(conn, delivery)
+    return (await many(ctx, [delivery])).get(delivery)
 
 
 async def page(ctx: Context, before: DeliveryId, limit: int, wanted: DeliveryFilter = _ALL) -> list[Delivery]:
@@ -97,3 +95,24 @@ def _telling(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that say what a webhook is; none of those that prove who sent it."""
     kept = [name for name in headers if name in _KEPT_HEADERS or name.startswith("ce-") or name.endswith(("-event", "-delivery", "-id"))]
     return {name: headers[name].replace("\0", "")[:_LONGEST_HEADER] for name in kept[:50]}
+
+
+async def many(ctx: Context, ids: Sequence[DeliveryId]) -> dict[DeliveryId, Delivery]:
+    """Those of these deliveries that there are."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await deliveries.many(conn, ids)
+
+
+async def of_endpoints(ctx: Context, ids: Sequence[EndpointId], before: DeliveryId, limit: int) -> dict[EndpointId, list[Delivery]]:
+    """What was posted to endpoints, newest first: to each, so many."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await deliveries.of_endpoints(conn, ids, before, limit)
+
+
+async def count_of_endpoints(ctx: Context, ids: Sequence[EndpointId]) -> dict[EndpointId, int]:
+    """How many were posted to each of these endpoints."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await deliveries.count_of_endpoints(conn, ids)

@@ -2,6 +2,7 @@
 
 import re
 import uuid as uuids
+from collections.abc import Sequence
 
 from domain import expected
 from domain import labels as labels_of
@@ -15,7 +16,7 @@ from domain.targets import Target
 from resolvers import documents
 from resolvers.changing import Change
 from resolvers.context import Context
-from storage import devices, members, targets
+from storage import devices, members, selecting, targets
 from storage.connection import Connection
 
 # uuids.UUID would also take signs, spaces, underscores and the digits of every script, as int() does.
@@ -40,30 +41,22 @@ async def one(ctx: Context, uuid: str) -> Device | None:
 
 
 async def by_id(ctx: Context, device: DeviceId) -> Device | None:
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await devices.by_id(conn, device)
+    return (await many(ctx, [device])).get(device)
 
 
 async def target(ctx: Context, device: DeviceId) -> Target:
     """What a device should run now, as people see it; unlike a poll this leaves no trace."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await targets.target(conn, device)
+    return (await targets_of(ctx, [device]))[device]
 
 
 async def current_state(ctx: Context, device: DeviceId) -> CurrentState | None:
     """What a device last reported."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await devices.current_state(conn, device)
+    return (await current_states_of(ctx, [device])).get(device)
 
 
 async def places(ctx: Context, device: DeviceId, before: RolloutId, limit: int) -> list[Member]:
     """A device's places in rollouts, newest first."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await members.of_device(conn, device, before, limit, await ctx.db.now(conn))
+    return (await places_of(ctx, [device], before, limit)).get(device, [])
 
 
 def checked_uuid(text: str) -> str:
@@ -105,3 +98,47 @@ def _found(device: Device | None, uuid: str) -> Device:
     if device is None:
         raise NotFound.of("device", uuid)
     return device
+
+
+async def many(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, Device]:
+    """Those of these devices that there are."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.many(conn, ids)
+
+
+async def by_uuids(ctx: Context, asked: Sequence[str]) -> dict[str, Device]:
+    """Those of these devices that there are, by what they were asked by; nobody is found by what is no uuid."""
+    ctx.actor.must(Permission.READ)
+    known = {text: uuid for text in asked if (uuid := canonical(text))}
+    async with ctx.db.reading() as conn:
+        found = {device.uuid: device for device in await selecting.by_uuids(conn, list(known.values()))}
+    return {text: found[uuid] for text, uuid in known.items() if uuid in found}
+
+
+async def targets_of(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, Target]:
+    """What devices should run now, at one moment."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await targets.many(conn, ids)
+
+
+async def current_states_of(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, CurrentState]:
+    """What devices last reported; one that never did is absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await devices.current_states(conn, ids)
+
+
+async def places_of(ctx: Context, ids: Sequence[DeviceId], before: RolloutId, limit: int) -> dict[DeviceId, list[Member]]:
+    """The places of devices in rollouts, newest first: of each, so many."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await members.of_devices(conn, ids, before, limit, await ctx.db.now(conn))
+
+
+async def count_places_of(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, int]:
+    """In how many rollouts each of these devices has a place."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await members.count_of_devices(conn, ids)

@@ -102,9 +102,7 @@ async def delete(ctx: Context, endpoint: EndpointId, *, expected_version: int | 
 
 async def one(ctx: Context, endpoint: EndpointId) -> Endpoint | None:
     """One endpoint, unless it was deleted."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await endpoints.one(conn, endpoint)
+    return (await many(ctx, [endpoint])).get(endpoint)
 
 
 async def page(ctx: Context, after: EndpointId, limit: int) -> list[Endpoint]:
@@ -204,3 +202,10 @@ async def _locked(conn: Connection, endpoint: EndpointId, expected_version: int 
 
 def _subject(endpoint: EndpointId) -> Subject:
     return Subject.of(SubjectType.WEBHOOK_ENDPOINT, endpoint)
+
+
+async def many(ctx: Context, ids: Sequence[EndpointId]) -> dict[EndpointId, Endpoint]:
+    """Those of these endpoints that there are; deleted ones are absent."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await endpoints.many(conn, ids)

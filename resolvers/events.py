@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from domain.actors import Permission
 from domain.errors import NotFound
@@ -73,6 +74,29 @@ async def pages(ctx: Context, rollout_ids: Sequence[RolloutId], after: Cursor, l
     told = {rollout: [one for event in page for one in (event, *devices.get(event.cursor, ()))] for rollout, page in found.items()}
     following = {rollout: [event for event in page if event.cursor > after][:limit] for rollout, page in told.items()}
     return {rollout: page for rollout, page in following.items() if page}
+
+
+async def counts(ctx: Context, rollout_ids: Sequence[RolloutId]) -> dict[RolloutId, int]:
+    """How many events each of these rollouts has, as `replay` tells them."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await events.counts(conn, rollout_ids)
+
+
+async def many(ctx: Context, places: Sequence[Cursor]) -> dict[Cursor, Event]:
+    """Those of these events that there are; what a batch means for one of its devices is derived of it."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.snapshot() as conn:
+        found = await events.many(conn, list({replace(place, part=0) for place in places}))
+        parts = [place for place in places if place.part and _means_devices(found.get(replace(place, part=0)))]
+        reached = [_reached(found[replace(place, part=0)], place.part - 1) for place in parts]
+        devices = await members.ranked(conn, [replace(one, end=min(one.first + 1, one.end)) for one in reached], len(parts))
+    derived = {place: _scheduled(found[replace(place, part=0)], *some[0]) for place, some in zip(parts, devices, strict=True) if some}
+    return {place: found[place] for place in places if place in found} | derived
+
+
+def _means_devices(event: Event | None) -> bool:
+    return event is not None and event.type in _FOR_DEVICES
 
 
 def _told(event: Event, after: Cursor) -> int:

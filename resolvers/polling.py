@@ -161,3 +161,8 @@ def _newest_first(one: str, other: str) -> int:
 
 def _every(repository: str, polls: Sequence[Policy]) -> list[timedelta]:
     return [timedelta(minutes=policy.settings.registry.poll_minutes or 0) for policy in _concerned(polls, repository)]
+
+
+async def many(ctx: Context, names: Sequence[str]) -> dict[str, Polled]:
+    """Those of these repositories that are polled."""
+    return {polled.repository: polled for polled in await page(ctx) if polled.repository in names}

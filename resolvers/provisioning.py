@@ -1,5 +1,6 @@
 """The keys that let devices register themselves: what operators do with them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from domain import expected
@@ -7,12 +8,15 @@ from domain import labels as labels_of
 from domain import provisioning as rules
 from domain.actors import Permission
 from domain.audit import Action, Subject, SubjectType
+from domain.devices import Device
 from domain.errors import NotFound
-from domain.ids import ProvisioningKeyId
+from domain.fleet import DeviceFilter, DeviceOrder, Place
+from domain.ids import DeviceId, ProvisioningKeyId
 from domain.provisioning import ProvisioningKey, Wanted
 from resolvers import documents, keys
 from resolvers.context import Context
-from storage import provisioning
+from storage import provisioning, selecting
+from storage.selecting import Shared
 
 
 async def create(ctx: Context, wanted: Wanted, *, idempotency_key: str | None = None) -> tuple[ProvisioningKey, str | None]:
@@ -45,9 +49,7 @@ async def revoke(ctx: Context, key: ProvisioningKeyId, *, expected_version: int 
 
 async def one(ctx: Context, key: ProvisioningKeyId) -> ProvisioningKey | None:
     """One key, whether or not it still lets anybody in."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await provisioning.one(conn, key)
+    return (await many(ctx, [key])).get(key)
 
 
 async def page(ctx: Context, after: ProvisioningKeyId, limit: int) -> list[ProvisioningKey]:
@@ -72,3 +74,33 @@ def _found(key: ProvisioningKey | None, named: ProvisioningKeyId) -> Provisionin
 
 def _subject(key: ProvisioningKeyId) -> Subject:
     return Subject.of(SubjectType.PROVISIONING_KEY, key)
+
+
+async def many(ctx: Context, ids: Sequence[ProvisioningKeyId]) -> dict[ProvisioningKeyId, ProvisioningKey]:
+    """Those of these keys that there are, whether or not they still let anybody in."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await provisioning.many(conn, ids)
+
+
+async def of_devices(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, ProvisioningKey]:
+    """The key that each of these devices registered with last."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await provisioning.of_devices(conn, ids)
+
+
+async def devices_of(
+    ctx: Context, ids: Sequence[ProvisioningKeyId], wanted: DeviceFilter, order: DeviceOrder, after: Place | None, limit: int
+) -> dict[ProvisioningKeyId, list[Device]]:
+    """The devices that registered last with each of these keys, in some order, from a place on: of each key, so many."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await selecting.pages(conn, Shared.PROVISIONING_KEY, ids, wanted, order, after, limit, await ctx.db.now(conn))
+
+
+async def count_devices_of(ctx: Context, ids: Sequence[ProvisioningKeyId], wanted: DeviceFilter) -> dict[ProvisioningKeyId, int]:
+    """How many devices registered last with each of these keys."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await selecting.counts(conn, Shared.PROVISIONING_KEY, ids, wanted, await ctx.db.now(conn))

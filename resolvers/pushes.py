@@ -229,13 +229,58 @@ async def count(ctx: Context, wanted: PushFilter = _ALL) -> int:
 
 async def of_delivery(ctx: Context, delivery: DeliveryId) -> list[Push]:
     """What a delivery told."""
-    ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        return await pushes.of_delivery(conn, delivery)
+    return (await of_deliveries(ctx, [delivery])).get(delivery, [])
 
 
 async def decisions(ctx: Context, push: PushId) -> list[tuple[Decision, datetime]]:
     """What came of a push, in the order in which it was decided."""
+    return (await decisions_of(ctx, [push])).get(push, [])
+
+
+async def many(ctx: Context, ids: Sequence[PushId]) -> dict[PushId, Push]:
+    """Those of these pushes that there are."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
-        return await pushes.decisions(conn, push)
+        return await pushes.many(conn, ids)
+
+
+async def of_deliveries(ctx: Context, ids: Sequence[DeliveryId]) -> dict[DeliveryId, list[Push]]:
+    """What each of these deliveries told, in its order."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.of_deliveries(conn, ids)
+
+
+async def decisions_of(ctx: Context, ids: Sequence[PushId]) -> dict[PushId, list[tuple[Decision, datetime]]]:
+    """What came of each of these pushes, in the order in which it was decided."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.decisions_of(conn, ids)
+
+
+async def of_rollouts(ctx: Context, ids: Sequence[RolloutId], before: PushId, limit: int) -> dict[RolloutId, list[Push]]:
+    """The pushes that started each of these rollouts or were found to belong to it, newest first: of each, so many."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.of_rollouts(conn, ids, before, limit)
+
+
+async def count_of_rollouts(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, int]:
+    """How many pushes started each of these rollouts or belong to it."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.count_of_rollouts(conn, ids)
+
+
+async def of_repositories(ctx: Context, repositories: Sequence[str], before: PushId, limit: int) -> dict[str, list[Push]]:
+    """The pushes of each of these repositories, newest first: of each, so many."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.of_repositories(conn, repositories, before, limit)
+
+
+async def count_of_repositories(ctx: Context, repositories: Sequence[str]) -> dict[str, int]:
+    """How many pushes there are of each of these repositories."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await pushes.count_of_repositories(conn, repositories)

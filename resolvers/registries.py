@@ -1,6 +1,6 @@
 """The registries that operators let Rollwave ask, and asking them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -114,3 +114,8 @@ def checked_host(text: str) -> str:
 
 def _subject(host: str) -> Subject:
     return Subject.of(SubjectType.REGISTRY, host)
+
+
+async def many(ctx: Context, hosts: Sequence[str]) -> dict[str, tuple[Registry, str | None]]:
+    """Those of these registries that may be asked, each with the name it is asked under."""
+    return {registry.host: (registry, username) for registry, username in await known(ctx) if registry.host in hosts}

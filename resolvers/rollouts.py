@@ -11,7 +11,7 @@ from domain.audit import Action, Subject, SubjectType
 from domain.decisions import decide
 from domain.errors import Conflict, NotFound
 from domain.events import EventType
-from domain.ids import DeviceId, RolloutId
+from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.members import Member
 from domain.progress import Progress
 from domain.requests import Request, ask
@@ -277,3 +277,10 @@ async def member_counts(ctx: Context, ids: Sequence[RolloutId], statuses: Sequen
         return {id_: rollout.size for id_, rollout in (await many(ctx, ids)).items()}
     found = await snapshots(ctx, ids)
     return {id_: sum(one.counts.get(status, 0) for status in set(statuses)) for id_, one in found.items()}
+
+
+async def places(ctx: Context, named: Sequence[tuple[RolloutId, str]]) -> dict[tuple[RolloutId, str], Member]:
+    """Those of these places of devices in rollouts that there are, each by its rollout and the device's uuid."""
+    ctx.actor.must(Permission.READ)
+    async with ctx.db.reading() as conn:
+        return await members.many(conn, named, await ctx.db.now(conn))

@@ -55,7 +55,7 @@ class AuditEntry(Node):
     async def token(self, info: Info) -> Annotated["Token", strawberry.lazy("schema.tokens")] | None:
         from schema.tokens import Token
 
-        found = self.source.token and await info.context.load(tokens.many, self.source.token)
+        found = await info.context.follow(tokens.many, self.source.token)
         return Token.of(found) if found else None
 
 

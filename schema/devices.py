@@ -88,7 +88,7 @@ class Difference:
 class Device(Node):
     uuid: UUID = strawberry.field(description="The name it gave itself when it registered.")
     version: int = strawberry.field(
-        description="Rises when operators change what is written here of it: labels, standing, being set aside, keys. Not with what it reports."
+        description="Rises when operators change what is written here of it: labels, standing, being set aside, keys; not with reports."
     )
     name: str = strawberry.field(description="What people call it.")
     type: str = strawberry.field(description="What kind of machine it is.")

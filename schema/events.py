@@ -51,12 +51,12 @@ class Event(Node):
     async def rollout(self, info: Info) -> Annotated["Rollout", strawberry.lazy("schema.rollouts")] | None:
         from schema.rollouts import Rollout
 
-        found = self.source.rollout_id and await info.context.load(rollouts.many, self.source.rollout_id)
+        found = await info.context.follow(rollouts.many, self.source.rollout_id)
         return Rollout.of(found) if found else None
 
     @strawberry.field(description="To which device, if to one.")
     async def device(self, info: Info) -> Annotated["Device", strawberry.lazy("schema.devices")] | None:
         from schema.devices import Device
 
-        found = self.device_uuid and await info.context.load(devices.by_uuids, str(self.device_uuid))
+        found = await info.context.follow(devices.by_uuids, self.source.device_uuid)
         return Device.of(found) if found else None

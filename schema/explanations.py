@@ -45,7 +45,7 @@ class ServiceExplanation:
     async def rollout(self, info: Info) -> Annotated["Rollout", strawberry.lazy("schema.rollouts")] | None:
         from schema.rollouts import Rollout
 
-        found = self.source.rollout_id and await info.context.load(rollouts.many, self.source.rollout_id)
+        found = await info.context.follow(rollouts.many, self.source.rollout_id)
         return Rollout.of(found) if found else None
 
 

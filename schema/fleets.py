@@ -89,7 +89,7 @@ class Fleet(Node):
         info: Info,
         first: First = DEFAULT,
         after: After = None,
-        filter: Filter = None,
+        filter: Filter = None,  # noqa: A002 – GraphQL's word
         order_by: OrderedBy = None,
     ) -> Connection[Device]:
         wanted, order = wanted_devices(filter, order_by)
@@ -157,7 +157,7 @@ class FleetQuery:
         info: Info,
         first: First = DEFAULT,
         after: After = None,
-        filter: Filter = None,
+        filter: Filter = None,  # noqa: A002 – GraphQL's word
         order_by: OrderedBy = None,
     ) -> Connection[Device]:
         wanted, order = wanted_devices(filter, order_by)

@@ -84,7 +84,7 @@ _KINDS = {
     "Push": _Kind(lambda key: PushId(_number(key)), pushes.many, Push.of),
     "Registry": _Kind(str, registries.many, lambda known: Registry.of(*known)),
     "Rollout": _Kind(lambda key: RolloutId(_number(key)), rollouts.many, Rollout.of),
-    "RolloutDevice": _Kind(_place, rollouts.members, RolloutDevice.of),
+    "RolloutDevice": _Kind(_place, rollouts.places, RolloutDevice.of),
     "Tag": _Kind(_tag, repositories.many_tags, Tag.of),
     "Token": _Kind(lambda key: TokenId(_number(key)), tokens.many, Token.of),
     "WebhookEndpoint": _Kind(lambda key: EndpointId(_number(key)), endpoints.many, WebhookEndpoint.of),

@@ -109,9 +109,9 @@ def _pace(pace: DomainPace) -> Pace:
     ramp, cap = pace.ramp, pace.per_label
     return Pace(
         devices_per_minute=pace.per_minute,
-        ramp=ramp and Ramp(base_per_minute=ramp.base, factor=ramp.factor, every_devices=ramp.every, counts=ramp.counts),
+        ramp=None if ramp is None else Ramp(base_per_minute=ramp.base, factor=ramp.factor, every_devices=ramp.every, counts=ramp.counts),
         max_in_flight=pace.in_flight,
-        max_in_flight_per_label=cap and LabelCap(label=cap.label, devices=cap.devices),
+        max_in_flight_per_label=None if cap is None else LabelCap(label=cap.label, devices=cap.devices),
     )
 
 

@@ -58,7 +58,7 @@ class LeftOutDevice:
 
     @strawberry.field(description="The other rollout it is in, where that is why.")
     async def rollout(self, info: Info) -> Rollout | None:
-        found = self.source.rollout_id and await info.context.load(rollouts.many, self.source.rollout_id)
+        found = await info.context.follow(rollouts.many, self.source.rollout_id)
         return Rollout.of(found) if found else None
 
 

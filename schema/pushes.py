@@ -42,14 +42,14 @@ class PushDecision:
     async def policy(self, info: Info) -> Annotated["Policy", strawberry.lazy("schema.policies")] | None:
         from schema.policies import Policy
 
-        found = self.source.policy_id and await info.context.load(policies.many, self.source.policy_id)
+        found = await info.context.follow(policies.many, self.source.policy_id)
         return Policy.of(found) if found else None
 
     @strawberry.field(description="The rollout that it started, or belongs to.")
     async def rollout(self, info: Info) -> Annotated["Rollout", strawberry.lazy("schema.rollouts")] | None:
         from schema.rollouts import Rollout
 
-        found = self.source.rollout_id and await info.context.load(rollouts.many, self.source.rollout_id)
+        found = await info.context.follow(rollouts.many, self.source.rollout_id)
         return Rollout.of(found) if found else None
 
 
@@ -63,7 +63,7 @@ class Push(Node):
     heard_at: datetime = strawberry.field(description="When it was told last.")
     waits_for: str | None = strawberry.field(description="What it waits for, policy by policy; null when it does not wait.")
     due_at: datetime | None = strawberry.field(description="When it is looked at next; null once everything is decided.")
-    domain: strawberry.Private[domain.Push]
+    row: strawberry.Private[domain.Push]
 
     @classmethod
     def of(cls, push: domain.Push) -> Self:
@@ -77,17 +77,17 @@ class Push(Node):
             heard_at=push.heard_at,
             waits_for=push.waits_for,
             due_at=push.due_at,
-            domain=push,
+            row=push,
         )
 
     @strawberry.field(description="What was decided, first to last.")
     async def decisions(self, info: Info) -> list[PushDecision]:
-        found = await info.context.load(pushes.decisions_of, self.domain.id) or []
+        found = await info.context.load(pushes.decisions_of, self.row.id) or []
         return [PushDecision.of(decision, at) for decision, at in found]
 
     @strawberry.field(description="The webhook that told of it; null if its registry was asked.")
     async def delivery(self, info: Info) -> Annotated["Delivery", strawberry.lazy("schema.pushes")] | None:
-        found = self.domain.delivery_id and await info.context.load(deliveries.many, self.domain.delivery_id)
+        found = await info.context.follow(deliveries.many, self.row.delivery_id)
         return Delivery.of(found) if found else None
 
 
@@ -126,7 +126,7 @@ class Delivery(Node):
     async def endpoint(self, info: Info) -> Annotated["WebhookEndpoint", strawberry.lazy("schema.endpoints")] | None:
         from schema.endpoints import WebhookEndpoint
 
-        found = self.source.endpoint_id and await info.context.load(endpoints.many, self.source.endpoint_id)
+        found = await info.context.follow(endpoints.many, self.source.endpoint_id)
         return WebhookEndpoint.of(found) if found else None
 
     @strawberry.field(description="What operators did with it, newest first. For administrators.")

@@ -6,7 +6,7 @@ from typing import Any, NewType
 import strawberry
 from graphql import GraphQLError
 from strawberry.scalars import JSON
-from strawberry.schema.types.base_scalars import DateTimeDefinition
+from strawberry.schema.types.base_scalars import DateTimeDefinition, isoformat
 
 from resolvers.devices import canonical
 
@@ -33,7 +33,7 @@ SCALARS: dict[object, Any] = {
         name="DateTime",
         description="A moment, as RFC 3339 writes it: `2030-01-31T06:00:00+00:00`.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
-        serialize=DateTimeDefinition.serialize,
+        serialize=isoformat,
         parse_value=DateTimeDefinition.parse_value,
     ),
     JSON: strawberry.scalar(

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import strawberry
-from resolvers.budget import Budget
 from strawberry.dataloader import DataLoader
 
+from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.fleet import now
 
@@ -48,6 +48,10 @@ class Session:
             loader = self._loaders[asked] = DataLoader(load_fn=read)
         found: Value | None = await loader.load(key)
         return found
+
+    async def follow(self, many: Callable[[Context, Sequence[Key]], Awaitable[Mapping[Key, Value]]], key: Key | None) -> Value | None:
+        """What a reference leads to; None if it leads nowhere."""
+        return None if key is None else await self.load(many, key)
 
     async def now(self) -> datetime:
         """The database's clock, read once."""

@@ -44,19 +44,50 @@ async def count(conn: Connection, wanted: AuditFilter) -> int:
     return found
 
 
-async def of_subjects(conn: Connection, subjects: Sequence[Subject], limit: int) -> list[Entry]:
-    """The newest entries of each of these, newest first."""
+async def many(conn: Connection, ids: Sequence[EntryId]) -> dict[EntryId, Entry]:
+    """Those of these entries that there are."""
+    return {EntryId(row["id"]): _entry(row) for row in await conn.fetch("select * from audit where id = any ($1)", ids)}
+
+
+async def of_subjects(conn: Connection, subjects: Sequence[Subject], before: EntryId, limit: int) -> dict[Subject, list[Entry]]:
+    """The entries of each of these, newest first."""
     rows = await conn.fetch(
         """
         select entries.*
           from unnest($1::text[], $2::text[]) as named (type, key),
                lateral (select * from audit
-                         where subject_type = named.type and subject_key = named.key
-                         order by id desc limit $3) as entries
+                         where subject_type = named.type and subject_key = named.key and id < $3
+                         order by id desc limit $4) as entries
+         order by entries.id desc
         """,
-        [subject.type for subject in subjects], [subject.key for subject in subjects], limit,
+        *_columns(subjects), before, limit,
     )  # fmt: skip
-    return [_entry(row) for row in rows]
+    found: dict[Subject, list[Entry]] = {}
+    for entry in map(_entry, rows):
+        found.setdefault(entry.subject, []).append(entry)
+    return found
+
+
+async def count_of_subjects(conn: Connection, subjects: Sequence[Subject]) -> dict[Subject, int]:
+    """How many entries each of these has."""
+    rows = await conn.fetch(
+        """
+        select subject_type, subject_key, count(*) as found
+          from audit
+         where (subject_type, subject_key) in (select * from unnest($1::text[], $2::text[]))
+         group by subject_type, subject_key
+        """,
+        *_columns(subjects),
+    )
+    return {_subject(row): row["found"] for row in rows}
+
+
+def _columns(subjects: Sequence[Subject]) -> tuple[list[str], list[str]]:
+    return [subject.type for subject in subjects], [subject.key for subject in subjects]
+
+
+def _subject(row: Row) -> Subject:
+    return Subject(SubjectType(row["subject_type"]), row["subject_key"])
 
 
 def _conditions(wanted: AuditFilter) -> Conditions:
@@ -77,7 +108,7 @@ def _entry(row: Row) -> Entry:
         actor=row["actor"],
         token=None if row["token_id"] is None else TokenId(row["token_id"]),
         action=Action(row["action"]),
-        subject=Subject(SubjectType(row["subject_type"]), row["subject_key"]),
+        subject=_subject(row),
         details=row["details"],
         request_id=row["request_id"],
     )

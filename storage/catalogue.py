@@ -101,3 +101,8 @@ def _known(row: Row) -> KnownImage:
         remark=row["remark"],
         version=row["version"],
     )
+
+
+async def many(conn: Connection, ids: Sequence[int]) -> dict[int, KnownImage]:
+    """What is known of images, by the numbers of what was said."""
+    return {row["id"]: _known(row) for row in await conn.fetch("select * from known_images where id = any ($1)", ids)}

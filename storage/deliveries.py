@@ -1,5 +1,6 @@
 """Every statement that reads or writes what senders posted."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from domain.deliveries import Delivery, DeliveryFilter
@@ -7,6 +8,7 @@ from domain.endpoints import Sender
 from domain.ids import DeliveryId, EndpointId
 from storage.conditions import Conditions
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 _ALL = DeliveryFilter()
 
@@ -28,8 +30,13 @@ async def keep(
 
 
 async def one(conn: Connection, delivery: DeliveryId) -> Delivery | None:
-    row = await conn.fetchrow("select * from deliveries where id = $1", delivery)
-    return None if row is None else _delivery(row)
+    return (await many(conn, [delivery])).get(delivery)
+
+
+async def many(conn: Connection, deliveries: Sequence[DeliveryId]) -> dict[DeliveryId, Delivery]:
+    """Those of these deliveries that there are."""
+    rows = await conn.fetch("select * from deliveries where id = any ($1)", deliveries)
+    return {DeliveryId(row["id"]): _delivery(row) for row in rows}
 
 
 async def page(conn: Connection, before: DeliveryId, limit: int, wanted: DeliveryFilter = _ALL) -> list[Delivery]:
@@ -92,3 +99,30 @@ def _delivery(row: Row) -> Delivery:
         last_at=row["last_at"],
         times=row["times"],
     )
+
+
+async def of_endpoints(
+    conn: Connection, endpoints: Sequence[EndpointId], before: DeliveryId, limit: int
+) -> dict[EndpointId, list[Delivery]]:
+    """Those that were posted to each of these endpoints, newest first."""
+    # Ranges of the index, as in `page_of`.
+    rows = await conn.fetch(
+        """
+        select told.*
+          from unnest($1::bigint[]) as asked (endpoint_id),
+               lateral (select * from deliveries d
+                         where (d.endpoint_id, d.id) > (asked.endpoint_id, 0) and (d.endpoint_id, d.id) < (asked.endpoint_id, $2)
+                         order by d.endpoint_id desc, d.id desc limit $3) as told
+         order by told.id desc
+        """,
+        endpoints, before, limit,
+    )  # fmt: skip
+    return grouped(rows, "endpoint_id", _delivery)
+
+
+async def count_of_endpoints(conn: Connection, endpoints: Sequence[EndpointId]) -> dict[EndpointId, int]:
+    """How many were posted to each of these endpoints."""
+    rows = await conn.fetch(
+        "select endpoint_id, count(*) as found from deliveries where endpoint_id = any ($1) group by endpoint_id", endpoints
+    )
+    return counted(rows, "endpoint_id")

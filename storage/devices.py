@@ -42,10 +42,10 @@ async def save_reports(conn: Connection, reports: Mapping[DeviceId, Report], now
     )  # fmt: skip
 
 
-async def current_state(conn: Connection, device: DeviceId) -> CurrentState | None:
-    """What a device last reported, if it ever did."""
-    row = await conn.fetchrow("select * from current_states where device_id = $1", device)
-    return None if row is None else CurrentState(row["apps"], row["version"], row["info"], row["reported_at"])
+async def current_states(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, CurrentState]:
+    """What these devices last reported; one that never did is absent."""
+    rows = await conn.fetch("select * from current_states where device_id = any ($1)", devices)
+    return {DeviceId(row["device_id"]): CurrentState(row["apps"], row["version"], row["info"], row["reported_at"]) for row in rows}
 
 
 async def quarantine(conn: Connection, device: DeviceId, after: int, now: datetime) -> None:
@@ -90,8 +90,13 @@ async def release(conn: Connection, device: DeviceId) -> Device:
 
 async def aside(conn: Connection, device: DeviceId, now: datetime) -> Aside | None:
     """Why a device joins no rollout now; None if it does."""
-    row = await conn.fetchrow("select d.* from devices d where id = $1 and is_aside(d, $2)", device, now)
-    return None if row is None else aside_in(row)
+    return (await asides(conn, [device], now)).get(device)
+
+
+async def asides(conn: Connection, devices: Sequence[DeviceId], now: datetime) -> dict[DeviceId, Aside]:
+    """Why each of these devices joins no rollout now; one that does is absent."""
+    rows = await conn.fetch("select d.* from devices d where id = any ($1) and is_aside(d, $2)", devices, now)
+    return {DeviceId(row["id"]): aside_in(row) for row in rows}
 
 
 def aside_in(row: Row) -> Aside:
@@ -141,9 +146,10 @@ async def lock(conn: Connection, device: DeviceId) -> None:
     await conn.execute("select from devices where id = $1 for no key update", device)
 
 
-async def by_id(conn: Connection, device: DeviceId) -> Device | None:
-    row = await conn.fetchrow("select * from devices where id = $1", device)
-    return None if row is None else device_in(row)
+async def many(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, Device]:
+    """Those of these devices that there are."""
+    rows = await conn.fetch("select * from devices where id = any ($1)", devices)
+    return {DeviceId(row["id"]): device_in(row) for row in rows}
 
 
 def device_in(row: Row) -> Device:

@@ -1,5 +1,6 @@
 """Every statement that reads or writes the addresses that senders post to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,9 +34,10 @@ async def insert(conn: Connection, new: Endpoint, secret: bytes | None) -> Endpo
     return _endpoint(row)
 
 
-async def one(conn: Connection, endpoint: EndpointId) -> Endpoint | None:
-    row = await conn.fetchrow("select * from webhook_endpoints where id = $1 and deleted_at is null", endpoint)
-    return None if row is None else _endpoint(row)
+async def many(conn: Connection, endpoints: Sequence[EndpointId]) -> dict[EndpointId, Endpoint]:
+    """Those of these endpoints that there are."""
+    rows = await conn.fetch("select * from webhook_endpoints where id = any ($1) and deleted_at is null", endpoints)
+    return {EndpointId(row["id"]): _endpoint(row) for row in rows}
 
 
 async def ever(conn: Connection, endpoint: EndpointId) -> Endpoint:

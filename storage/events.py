@@ -11,7 +11,7 @@ from typing import Any
 from domain.events import Cursor, Event, EventType
 from domain.ids import RolloutId
 from storage.connection import Connection, Row
-from storage.grouping import grouped
+from storage.grouping import counted, grouped
 
 
 async def record(
@@ -93,3 +93,36 @@ def _event(row: Row) -> Event:
         device_uuid=row["device_uuid"] and str(row["device_uuid"]),
         data=row["data"],
     )
+
+
+async def counts(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[RolloutId, int]:
+    """How many settled events each of these rollouts has, with those that are derived of batches for their devices."""
+    rows = await conn.fetch(
+        """
+        select e.rollout_id, count(*) + coalesce(sum(reached.devices), 0)::bigint as found
+          from events e
+          left join lateral (
+               select count(*) as devices from members m
+                where m.rollout_id = e.rollout_id and m.part = 0 and (m.skipped_at is null or m.skipped_at > e.at)
+                  and m.rank >= (e.data ->> 'first_rank')::integer and m.rank < (e.data ->> 'end_rank')::integer
+          ) as reached on e.type in ('image.batch_started', 'image.batch_widened')
+         where e.rollout_id = any ($1) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+         group by e.rollout_id
+        """,
+        rollouts,
+    )
+    return counted(rows, "rollout_id")
+
+
+async def many(conn: Connection, places: Sequence[Cursor]) -> dict[Cursor, Event]:
+    """Those of these events that there are and are settled."""
+    rows = await conn.fetch(
+        """
+        select xid::text, seq, at, type, rollout_id, revision, device_uuid, data
+          from events
+         where (xid, seq) in (select xid::xid8, seq from unnest($1::text[], $2::bigint[]) as asked (xid, seq))
+           and xid < pg_snapshot_xmin(pg_current_snapshot())
+        """,
+        [str(place.xid) for place in places], [place.seq for place in places],
+    )  # fmt: skip
+    return {event.cursor: event for event in map(_event, rows)}

@@ -12,7 +12,7 @@ from domain.members import Member, Offer
 from domain.selectors import Selector, document
 from domain.statuses import DeviceStatus
 from storage.connection import Connection, Row
-from storage.grouping import grouped
+from storage.grouping import counted, grouped
 
 
 async def base_images(
@@ -221,16 +221,30 @@ async def pages(
     return grouped(rows, "rollout_id", _member)
 
 
-async def of_device(conn: Connection, device: DeviceId, before: RolloutId, limit: int, now: datetime) -> list[Member]:
-    """A device's places in rollouts, newest first."""
+async def of_devices(
+    conn: Connection, devices: Sequence[DeviceId], before: RolloutId, limit: int, now: datetime
+) -> dict[DeviceId, list[Member]]:
+    """The places of devices in rollouts, newest first: of each, so many."""
     rows = await conn.fetch(
-        f"{_MEMBER} where m.device_id = $2 and m.part = 0 and m.rollout_id < $3 order by m.rollout_id desc limit $4",
-        now,
-        device,
-        before,
-        limit,
+        f"""
+        select place.*
+          from unnest($2::bigint[]) as asked (device_id),
+               lateral ({_MEMBER}
+                where m.device_id = asked.device_id and m.part = 0 and m.rollout_id < $3
+                order by m.rollout_id desc limit $4) as place
+         order by place.rollout_id desc
+        """,  # noqa: S608 – text of our own
+        now, devices, before, limit,
+    )  # fmt: skip
+    return grouped(rows, "device_id", _member)
+
+
+async def count_of_devices(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, int]:
+    """In how many rollouts each of these devices has a place."""
+    rows = await conn.fetch(
+        "select device_id, count(*) as found from members where device_id = any ($1) and part = 0 group by device_id", devices
     )
-    return [_member(row) for row in rows]
+    return counted(rows, "device_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,3 +323,12 @@ def _offer(row: Row) -> Offer:
         is_back=row["is_back"],
         previous={(app, service): Image.parse(image) for app, service, image, _ in services},
     )
+
+
+async def many(conn: Connection, named: Sequence[tuple[RolloutId, str]], now: datetime) -> dict[tuple[RolloutId, str], Member]:
+    """Those of these members that there are, each by its rollout and its device's uuid."""
+    rows = await conn.fetch(
+        f"{_MEMBER} where m.part = 0 and (m.rollout_id, d.uuid) in (select * from unnest($2::bigint[], $3::uuid[]))",  # noqa: S608 – text of our own
+        now, [rollout for rollout, _ in named], [device for _, device in named],
+    )  # fmt: skip
+    return {(member.rollout_id, member.device_uuid): member for member in map(_member, rows)}

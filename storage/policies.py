@@ -9,6 +9,7 @@ from domain.policies import Policy, PolicyFilter
 from domain.settings import PolicySettings
 from storage.conditions import Conditions
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 
 async def insert(conn: Connection, settings: PolicySettings, now: datetime) -> Policy:
@@ -143,3 +144,31 @@ def _policy(row: Row) -> Policy:
         row["deleted_at"],
         row["version"],
     )
+
+
+async def of_fleets(conn: Connection, fleets: Sequence[str | None], after: PolicyId, limit: int) -> dict[str | None, list[Policy]]:
+    """The policies that are for each of these fleets and no other, in the order of their ids."""
+    rows = await conn.fetch(
+        """
+        select asked.fleet, p.*
+          from unnest($1::text[]) as asked (fleet),
+               lateral (select * from policies where settings ->> 'fleet' = asked.fleet and id > $2 and deleted_at is null
+                         order by id limit $3) as p
+         order by p.id
+        """,
+        fleets, after, limit,
+    )  # fmt: skip
+    return grouped(rows, "fleet", _policy)
+
+
+async def count_of_fleets(conn: Connection, fleets: Sequence[str | None]) -> dict[str | None, int]:
+    """How many policies are for each of these fleets and no other."""
+    rows = await conn.fetch(
+        """
+        select settings ->> 'fleet' as fleet, count(*) as found from policies
+         where settings ->> 'fleet' = any ($1) and deleted_at is null
+         group by settings ->> 'fleet'
+        """,
+        fleets,
+    )  # fmt: skip
+    return counted(rows, "fleet")

@@ -1,10 +1,12 @@
 """Every statement that reads or writes the keys that let devices in."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from domain.ids import ProvisioningKeyId
+from domain.ids import DeviceId, ProvisioningKeyId
 from domain.provisioning import ProvisioningKey, Wanted
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 
 async def insert(conn: Connection, wanted: Wanted, key_hash: bytes, by: str, now: datetime) -> ProvisioningKey:
@@ -28,8 +30,13 @@ async def by_hash(conn: Connection, key_hash: bytes) -> ProvisioningKey | None:
 
 
 async def one(conn: Connection, key: ProvisioningKeyId) -> ProvisioningKey | None:
-    row = await conn.fetchrow("select * from provisioning_keys where id = $1", key)
-    return None if row is None else _key(row)
+    return (await many(conn, [key])).get(key)
+
+
+async def many(conn: Connection, keys: Sequence[ProvisioningKeyId]) -> dict[ProvisioningKeyId, ProvisioningKey]:
+    """Those of these keys that there are."""
+    rows = await conn.fetch("select * from provisioning_keys where id = any ($1)", keys)
+    return {ProvisioningKeyId(row["id"]): _key(row) for row in rows}
 
 
 async def page(conn: Connection, after: ProvisioningKeyId, limit: int) -> list[ProvisioningKey]:
@@ -88,3 +95,39 @@ def _key(row: Row) -> ProvisioningKey:
         created_by=row["created_by"],
         version=row["version"],
     )
+
+
+async def of_devices(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, ProvisioningKey]:
+    """The key that each of these devices registered with last."""
+    rows = await conn.fetch(
+        "select d.id as device_id, k.* from devices d join provisioning_keys k on k.id = d.provisioning_key_id where d.id = any ($1)",
+        devices,
+    )
+    return {DeviceId(row["device_id"]): _key(row) for row in rows}
+
+
+async def of_fleets(
+    conn: Connection, fleets: Sequence[str | None], after: ProvisioningKeyId, limit: int
+) -> dict[str | None, list[ProvisioningKey]]:
+    """The keys whose devices join each of these fleets, in the order they were made; None is for those whose devices join none."""
+    rows = await conn.fetch(
+        """
+        select k.*
+          from unnest($1::text[]) as asked (fleet),
+               lateral ((select * from provisioning_keys where fleet = asked.fleet and id > $2 order by id limit $3)
+                        union all
+                        (select * from provisioning_keys where asked.fleet is null and fleet is null and id > $2 order by id limit $3)) as k
+         order by k.id
+        """,
+        fleets, after, limit,
+    )  # fmt: skip
+    return grouped(rows, "fleet", _key)
+
+
+async def count_of_fleets(conn: Connection, fleets: Sequence[str | None]) -> dict[str | None, int]:
+    """How many keys have their devices join each of these fleets."""
+    rows = await conn.fetch(
+        "select fleet, count(*) as found from provisioning_keys where fleet = any ($1) or $2 and fleet is null group by fleet",
+        fleets, None in fleets,
+    )  # fmt: skip
+    return counted(rows, "fleet")

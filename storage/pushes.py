@@ -8,6 +8,7 @@ from domain.images import Image
 from domain.pushes import Decision, Push, PushFilter
 from storage.conditions import Conditions
 from storage.connection import Connection, Row
+from storage.grouping import counted, grouped
 
 _ALL = PushFilter()
 
@@ -227,7 +228,12 @@ async def release(conn: Connection, push: Push) -> None:
 
 async def of_delivery(conn: Connection, delivery: DeliveryId) -> list[Push]:
     """What a delivery told, in its order."""
-    return [_push(row) for row in await conn.fetch("select * from pushes where delivery_id = $1 order by id", delivery)]
+    return (await of_deliveries(conn, [delivery])).get(delivery, [])
+
+
+async def of_deliveries(conn: Connection, deliveries: Sequence[DeliveryId]) -> dict[DeliveryId, list[Push]]:
+    """What each of these deliveries told, in its order."""
+    return grouped(await conn.fetch("select * from pushes where delivery_id = any ($1) order by id", deliveries), "delivery_id", _push)
 
 
 async def page(conn: Connection, before: PushId, limit: int, wanted: PushFilter = _ALL) -> list[Push]:
@@ -259,14 +265,23 @@ def _conditions(wanted: PushFilter) -> Conditions:
 
 
 async def one(conn: Connection, push: PushId) -> Push | None:
-    row = await conn.fetchrow("select * from pushes where id = $1", push)
-    return None if row is None else _push(row)
+    return (await many(conn, [push])).get(push)
+
+
+async def many(conn: Connection, pushes: Sequence[PushId]) -> dict[PushId, Push]:
+    """Those of these pushes that there are."""
+    return {PushId(row["id"]): _push(row) for row in await conn.fetch("select * from pushes where id = any ($1)", pushes)}
 
 
 async def decisions(conn: Connection, push: PushId) -> list[tuple[Decision, datetime]]:
     """What came of a push, in the order in which it was decided."""
-    rows = await conn.fetch("select * from decisions where push_id = $1 order by id", push)
-    return [(_decision(row), row["at"]) for row in rows]
+    return (await decisions_of(conn, [push])).get(push, [])
+
+
+async def decisions_of(conn: Connection, pushes: Sequence[PushId]) -> dict[PushId, list[tuple[Decision, datetime]]]:
+    """What came of each of these pushes, in the order in which it was decided."""
+    rows = await conn.fetch("select * from decisions where push_id = any ($1) order by id", pushes)
+    return grouped(rows, "push_id", lambda row: (_decision(row), row["at"]))
 
 
 async def began(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[RolloutId, str]:
@@ -312,3 +327,53 @@ def _decision(row: Row) -> Decision:
         started=row["started"],
         decision=row["decision"],
     )
+
+
+async def of_rollouts(conn: Connection, rollouts: Sequence[RolloutId], before: PushId, limit: int) -> dict[RolloutId, list[Push]]:
+    """The pushes that started each of these rollouts or were found to belong to it, newest first."""
+    rows = await conn.fetch(
+        """
+        select asked.rollout_id, p.*
+          from unnest($1::bigint[]) as asked (rollout_id),
+               lateral (select distinct d.push_id from decisions d
+                         where d.rollout_id = asked.rollout_id and d.push_id < $2
+                         order by d.push_id desc limit $3) as led
+          join pushes p on p.id = led.push_id
+         order by p.id desc
+        """,
+        rollouts, before, limit,
+    )  # fmt: skip
+    return grouped(rows, "rollout_id", _push)
+
+
+async def count_of_rollouts(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[RolloutId, int]:
+    """How many pushes started each of these rollouts or belong to it."""
+    rows = await conn.fetch(
+        "select rollout_id, count(distinct push_id) as found from decisions where rollout_id = any ($1) group by rollout_id", rollouts
+    )
+    return counted(rows, "rollout_id")
+
+
+async def of_repositories(conn: Connection, repositories: Sequence[str], before: PushId, limit: int) -> dict[str, list[Push]]:
+    """The pushes of each of these repositories, newest first."""
+    # Ranges of the index: of a quiet repository, planned for all, PostgreSQL might read every push backwards.
+    rows = await conn.fetch(
+        """
+        select told.*
+          from unnest($1::text[]) as asked (repository),
+               lateral (select * from pushes p
+                         where (p.repository, p.id) > (asked.repository, 0) and (p.repository, p.id) < (asked.repository, $2)
+                         order by p.repository desc, p.id desc limit $3) as told
+         order by told.id desc
+        """,
+        repositories, before, limit,
+    )  # fmt: skip
+    return grouped(rows, "repository", _push)
+
+
+async def count_of_repositories(conn: Connection, repositories: Sequence[str]) -> dict[str, int]:
+    """How many pushes there are of each of these repositories."""
+    rows = await conn.fetch(
+        "select repository, count(*) as found from pushes where repository = any ($1) group by repository", repositories
+    )
+    return counted(rows, "repository")

@@ -373,3 +373,36 @@ def _rollout(row: Row) -> Rollout:
         selector=Selector.from_document(row["selector"]),
         **plain,
     )
+
+
+async def of_fleets(conn: Connection, fleets: Sequence[str | None], before: RolloutId, limit: int) -> dict[str | None, list[Rollout]]:
+    """The rollouts that are for each of these fleets, alone or with others, newest first; None is for devices without one."""
+    rows = await conn.fetch(
+        """
+        select asked.fleet as asked, r.*
+          from unnest($1::text[]) as asked (fleet),
+               lateral ((select * from rollouts where fleet = asked.fleet and id < $2 order by id desc limit $3)
+                        union all
+                        (select * from rollouts
+                          where fleet is null and coalesce(asked.fleet <> all (except_fleets), true) and id < $2
+                          order by id desc limit $3)
+                        order by id desc limit $3) as r
+         order by r.id desc
+        """,
+        fleets, before, limit,
+    )  # fmt: skip
+    return grouped(rows, "asked", _rollout)
+
+
+async def count_of_fleets(conn: Connection, fleets: Sequence[str | None]) -> dict[str | None, int]:
+    """How many rollouts are for each of these fleets, alone or with others."""
+    rows = await conn.fetch(
+        """
+        select asked.fleet, count(*) as found
+          from unnest($1::text[]) as asked (fleet)
+          join rollouts r on r.fleet = asked.fleet or r.fleet is null and coalesce(asked.fleet <> all (r.except_fleets), true)
+         group by asked.fleet
+        """,
+        fleets,
+    )  # fmt: skip
+    return counted(rows, "fleet")

@@ -837,6 +837,8 @@ CREATE INDEX changes_by_xid ON public.changes USING btree (xid);
 
 CREATE INDEX decisions_of_push ON public.decisions USING btree (push_id, id);
 
+CREATE INDEX decisions_of_rollout ON public.decisions USING btree (rollout_id, push_id) WHERE (rollout_id IS NOT NULL);
+
 CREATE INDEX decisions_that_started ON public.decisions USING btree (rollout_id) WHERE started;
 
 CREATE INDEX deliveries_by_age ON public.deliveries USING btree (received_at);
@@ -848,6 +850,8 @@ CREATE INDEX devices_by_fleet ON public.devices USING btree (fleet, id);
 CREATE INDEX devices_by_labels ON public.devices USING gin (labels jsonb_path_ops);
 
 CREATE INDEX devices_by_name ON public.devices USING btree (lower(name), id);
+
+CREATE INDEX devices_of_provisioning_key ON public.devices USING btree (provisioning_key_id, id);
 
 CREATE INDEX events_of_rollout ON public.events USING btree (rollout_id, xid, seq);
 
@@ -869,11 +873,17 @@ CREATE UNIQUE INDEX one_live_rollout_per_image ON public.members USING btree (de
 
 CREATE UNIQUE INDEX one_place_per_rollout ON public.members USING btree (device_id, rollout_id, part);
 
+CREATE INDEX policies_of_fleet ON public.policies USING btree (((settings ->> 'fleet'::text)), id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX provisioning_keys_of_fleet ON public.provisioning_keys USING btree (fleet, id);
+
 CREATE INDEX pushes_due ON public.pushes USING btree (due_at, id) WHERE (due_at IS NOT NULL);
 
 CREATE INDEX pushes_of_repository ON public.pushes USING btree (repository, id);
 
 CREATE INDEX pushes_undecided ON public.pushes USING btree (repository) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX rollouts_of_fleet ON public.rollouts USING btree (fleet, id);
 
 CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from domain.devices import OFFLINE_AFTER, Device
 from domain.fleet import DeviceFilter, DeviceOrder, DeviceStanding, Fleet, OrderBy, Place, Told
@@ -11,6 +13,7 @@ from domain.selectors import document
 from storage.conditions import Conditions
 from storage.connection import Connection
 from storage.devices import device_in
+from storage.grouping import counted, grouped
 
 _KEYS = {OrderBy.NAME: "lower(d.name)", OrderBy.LAST_SEEN: "coalesce(d.last_seen_at, '-infinity')"}
 _PLACES = {OrderBy.NAME: "lower({}::text)", OrderBy.LAST_SEEN: "coalesce({}::timestamptz, '-infinity')"}
@@ -26,13 +29,16 @@ async def page(conn: Connection, wanted: DeviceFilter, order: DeviceOrder, after
     conditions = _conditions(wanted, now)
     if after is not None:
         _follows(conditions, order, after)
-    direction = "desc" if order.is_descending else "asc"
-    by = ", ".join(f"{key} {direction}" for key in (_KEYS.get(order.by), "d.id") if key)
     rows = await conn.fetch(
-        f"select d.* from devices d where {conditions} order by {by} limit {limit:d}",  # noqa: S608 – text of our own
+        f"select d.* from devices d where {conditions} order by {_by(order)} limit {limit:d}",  # noqa: S608 – text of our own
         *conditions.given,
     )
     return [device_in(row) for row in rows]
+
+
+def _by(order: DeviceOrder) -> str:
+    direction = "desc" if order.is_descending else "asc"
+    return ", ".join(f"{key} {direction}" for key in (_KEYS.get(order.by), "d.id") if key)
 
 
 def _follows(conditions: Conditions, order: DeviceOrder, place: Place) -> None:
@@ -138,3 +144,62 @@ async def release(conn: Connection, devices: Sequence[DeviceId]) -> set[DeviceId
         devices,
     )
     return {DeviceId(row["id"]) for row in rows}
+
+
+class Shared(StrEnum):
+    """A column of devices: what those of each list have in common, where lists are read for many at once."""
+
+    FLEET = "fleet"
+    PROVISIONING_KEY = "provisioning_key_id"
+
+
+_TYPES = {Shared.FLEET: "text", Shared.PROVISIONING_KEY: "bigint"}
+
+
+async def pages(
+    conn: Connection, shared: Shared, keys: Sequence[object], wanted: DeviceFilter, order: DeviceOrder, after: Place | None, limit: int,
+    now: datetime,
+) -> dict[Any, list[Device]]:  # fmt: skip
+    """What `page` says, of the devices that share each of these; None is for those that have none."""
+    conditions = _conditions(wanted, now)
+    if after is not None:
+        _follows(conditions, order, after)
+    by = _by(order)
+    # Two, of which one is run: no index answers “is not distinct from”.
+    either = [
+        f"(select d.* from devices d where {has} and {conditions} order by {by} limit {limit:d})"  # noqa: S608 – text of our own
+        for has in (f"d.{shared} = asked.key", f"asked.key is null and d.{shared} is null")
+    ]
+    rows = await conn.fetch(
+        f"""
+        select d.*
+          from unnest(${len(conditions.given) + 1}::{_TYPES[shared]}[]) as asked (key),
+               lateral ({" union all ".join(either)}) as d
+         order by {by}
+        """,  # noqa: S608 – text of our own
+        *conditions.given, keys,
+    )  # fmt: skip
+    return grouped(rows, shared, device_in)
+
+
+async def counts(conn: Connection, shared: Shared, keys: Sequence[object], wanted: DeviceFilter, now: datetime) -> dict[Any, int]:
+    """What `count` says, of the devices that share each of these."""
+    conditions = _conditions(wanted, now)
+    conditions.add(f"(d.{shared} = any ({{}}::{_TYPES[shared]}[]) or {{}} and d.{shared} is null)", keys, None in keys)
+    rows = await conn.fetch(
+        f"select d.{shared}, count(*) as found from devices d where {conditions} group by d.{shared}",  # noqa: S608 – text of our own
+        *conditions.given,
+    )
+    return counted(rows, shared)
+
+
+async def fleets_named(conn: Connection, names: Sequence[str | None], now: datetime) -> dict[str | None, Fleet]:
+    """Those of these fleets that have a device; None is for the devices without one."""
+    rows = await conn.fetch(
+        """
+        select fleet, count(*) as devices, count(*) filter (where last_seen_at >= $1) as online
+          from devices where fleet = any ($2) or $3 and fleet is null group by fleet
+        """,
+        now - OFFLINE_AFTER, names, None in names,
+    )  # fmt: skip
+    return {row["fleet"]: Fleet(row["fleet"], row["devices"], row["online"]) for row in rows}

@@ -1,5 +1,6 @@
 """Every statement that reads or writes what devices should run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from domain.health import ServiceKey
 from domain.ids import DeviceId
 from domain.images import Image
 from domain.targets import Target, render
-from storage.connection import Connection
+from storage.connection import Connection, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,18 @@ class Service:
 
 async def target(conn: Connection, device: DeviceId) -> Target:
     """What the device should run now, rollouts included: one statement, so one moment."""
-    row = await conn.fetchrow("select * from device_target_state where device_id = $1", device)
-    assert row is not None, "a device is registered together with its target"
+    found = await many(conn, [device])
+    assert device in found, "a device is registered together with its target"
+    return found[device]
+
+
+async def many(conn: Connection, devices: Sequence[DeviceId]) -> dict[DeviceId, Target]:
+    """What each of these devices should run now, at one moment."""
+    rows = await conn.fetch("select * from device_target_state where device_id = any ($1)", devices)
+    return {DeviceId(row["device_id"]): _target(row) for row in rows}
+
+
+def _target(row: Row) -> Target:
     images = {(app, service): image for app, service, image in row["images"]}
     return Target(str(row["device_uuid"]), render(row["apps"], images), row["config"], row["version"], row["has_untaken_offer"])
 

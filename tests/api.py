@@ -89,7 +89,7 @@ class Api:
         return await self.told({"repository": {"repo_name": name}, "push_data": {"tag": tag}})
 
     async def delivery(self, delivery: str) -> Any:
-        """What was posted, by the number its sender was answered, and what came of it so far; images by their names, the rest by numbers."""
+        """What was posted, by the number its sender was answered, and what came of it so far; all as `flat` has it."""
         answer = await self.graphql(
             """query ($number: Int!) { delivery(number: $number) {
                  id number sender key times headers body endpoint { number }

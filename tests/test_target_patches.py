@@ -207,7 +207,7 @@ async def test_labels_are_merged_on_many_devices_and_one_that_would_have_too_man
 
     changed = await bulk.label(field.operator, Chosen.of(None, None, everybody=True), {"site": "paris", "tier": "edge"}, ["old"], 10, None)
 
-    assert [done.refused for done in changed.results] == [None, "labels: at most 64, and with these it would have more"]
+    assert [str(done.refused or "") for done in changed.results] == ["", "set: at most 64 labels, and with these it would have more"]
     found = [await devices.by_id(field.operator, device) for device in (few, full)]
     assert [device and device.labels for device in found] == [{"site": "paris", "tier": "edge"}, labels]
     wrong: list[tuple[object, list[str]]] = [({}, []), (None, []), ({"": "x"}, []), ({"a": 1}, []), ([], ["old"]), ({"a": "1"}, ["a"])]

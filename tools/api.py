@@ -119,7 +119,9 @@ class Api:
     async def decisions(self, delivery: str) -> list[Decision]:
         """What is decided about a webhook, once that is so."""
         query = """
-            query ($delivery: Int!) { delivery(number: $delivery) { pushes { dueAt decisions { rollout { id number } started sentence } } } }"""
+            query ($delivery: Int!) { delivery(number: $delivery) {
+              pushes { dueAt decisions { rollout { id number } started sentence } }
+            } }"""
         pushes = (await self.ask(query, delivery=int(delivery)))["delivery"]["pushes"]
         while any(push["dueAt"] for push in pushes):
             await asyncio.sleep(0.1)

@@ -22,8 +22,8 @@ class DeviceInput:
 @strawberry.input(description="What to write on a device, in the place of what is there.")
 class SetDeviceLabelsInput(DeviceInput):
     labels: JSON = strawberry.field(
-        description="At most 64 strings, names of 1 to 63 characters, values of at most 255. A rollout reads them when it ranks its devices; "
-        "those under way go on by what it read then."
+        description="At most 64 strings, names of 1 to 63 characters, values of at most 255. A rollout reads them when it ranks its "
+        "devices; those under way go on by what it read then."
     )
 
 

@@ -237,10 +237,6 @@ def _as_written(text: str) -> str:
     return text if text.startswith("“") else to_camel(text)
 
 
-def _as_written(text: str) -> str:
-    return text if text.startswith("“") else to_camel(text)
-
-
 def _plain(values: dict[str, object]) -> dict[str, object]:
     """Inputs as plain values; null in the place of a group of settings makes them all what they are by default."""
     return {name: _DEFAULTS.get(name) if value is None else _as_plain(value) for name, value in values.items()}
