@@ -74,6 +74,14 @@ class Unavailable(Refused):
     """Nothing is wrong with the request: something of the server's has to be mended, and then the same goes through."""
 
 
+class Limited(Refused):
+    """Too much was asked lately; the same goes through after so many seconds."""
+
+    def __init__(self, sentence: str, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
 class IllegalMove(Conflict):
     """A rollout in this state cannot be asked for that."""
 

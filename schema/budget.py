@@ -1,0 +1,64 @@
+"""What an operation costs is looked at before it is executed, and taken from what its caller may spend."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+
+from domain.errors import Limited
+from schema.costs import MOST_POINTS, cost
+from schema.definitions import name_of
+from schema.limits import check_cost
+
+
+class Budgeted(SchemaExtension):
+    """Refuses what costs too much, or more than is left to the caller; says in each answer what it took and what is left.
+
+    A subscription pays once, when it begins, and says so with its first event. To stand behind what validates documents, if anything does.
+    """
+
+    def __init__(self) -> None:
+        self._spent: dict[str, int] | None = None
+
+    def on_validate(self) -> Iterator[None]:
+        """Spend before executing; not in on_execute, whose errors a WebSocket is told as if they were events of the subscription."""
+        context = self.execution_context
+        if context.pre_execution_errors is None and context.graphql_document is not None:
+            context.pre_execution_errors = validate_document(context.schema._schema, context.graphql_document, context.validation_rules)
+        if not context.pre_execution_errors:
+            try:
+                self._spent = self._spend()
+            except GraphQLError as refused:
+                context.pre_execution_errors = [refused]
+        yield
+
+    def get_results(self) -> dict[str, Any]:
+        """What is said beside the answer, and not again beside those that follow."""
+        spent, self._spent = self._spent, None
+        return {} if spent is None else {"cost": spent}
+
+    def _spend(self) -> dict[str, int] | None:
+        """Charge the caller; None where nobody counts."""
+        context = self.execution_context
+        document, operation = context.graphql_document, context.operation_name
+        assert document is not None, "it was validated"
+        points = cost(context.schema._schema, document, operation, context.variables)
+        if points > MOST_POINTS:
+            check_cost(_operation(document, operation), points)
+        return _charged(context.context, max(1, points))
+
+
+def _charged(session: Any, points: int) -> dict[str, int] | None:
+    if session.budget is None:
+        return None
+    try:
+        left = session.budget.charge(session.ctx.actor.name, points)
+    except Limited as limited:
+        raise GraphQLError(str(limited), extensions={"code": "RATE_LIMITED", "retryAfterSeconds": limited.retry_after}) from limited
+    return {"requested": points, "limit": left.limit, "remaining": left.remaining, "resetSeconds": left.reset_seconds}
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    return next(node for node in document.definitions if isinstance(node, OperationDefinitionNode) and name_of(node) == name)
