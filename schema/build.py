@@ -56,12 +56,21 @@ class _Schema(strawberry.Schema):
                 log.error("%s", error.message, exc_info=error.original_error)
 
 
-schema = _Schema(
-    query=Query,
-    mutation=Mutation,
-    subscription=Subscription,
-    types=lookup.TYPES,
-    extensions=[FreshSession, Errors, lambda: MaxTokensLimiter(2000), lambda: AddValidationRules([NoNullCharacters])],
-    exception_handlers=HANDLERS,
-    config=StrawberryConfig(sort_schema=True, scalar_map=SCALARS),
-)
+def _schema(*, is_sorted: bool = False) -> _Schema:
+    return _Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=lookup.TYPES,
+        extensions=[FreshSession, Errors, lambda: MaxTokensLimiter(2000), lambda: AddValidationRules([NoNullCharacters])],
+        exception_handlers=HANDLERS,
+        config=StrawberryConfig(sort_schema=is_sorted, scalar_map=SCALARS),
+    )
+
+
+schema = _schema()
+
+
+def printed() -> str:
+    """The schema in GraphQL's own language, by name. Of one that Strawberry has sorted it executes no unions: their types are copies."""
+    return _schema(is_sorted=True).as_str()

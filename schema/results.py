@@ -84,7 +84,7 @@ def as_data(refused: Refused) -> Error | None:
 _CONFLICTS = {IllegalMove: ErrorCode.ILLEGAL_MOVE, StaleVersion: ErrorCode.STALE_VERSION, KeyReused: ErrorCode.KEY_REUSED}
 
 
-class _AsData(strawberry.ExceptionHandler[Any, Any]):
+class _AsData:
     """Strawberry asks which of the union's types a handler makes: there is one for each."""
 
     def __init__(self, exception: type[Refused], error: type[Error]) -> None:

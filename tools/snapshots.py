@@ -8,7 +8,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from schema.build import schema
+from schema.build import printed
 from server import openapi
 from server.embedded import PROGRAMS, embedded_postgres
 from storage.migrate import migrate
@@ -21,7 +21,7 @@ SQL = ROOT / "storage" / "schema.sql"
 
 def graphql_schema() -> str:
     """The schema as clients meet it."""
-    return schema.as_str() + "\n"
+    return printed() + "\n"
 
 
 def rest_routes() -> str:
