@@ -514,13 +514,14 @@ class Histories(RuleBasedStateMachine):
 
     def the_counts_are_those_of_the_documentation(self) -> None:
         """Statuses and progress, counted by SQL and derived here place by place."""
+        numbers = [*self.world.rollouts]
+        snapshots, explained = self.house.run(use.snapshots(self.ops, numbers)), self.house.run(use.explanations(self.ops, numbers))
         for number, rollout in self.world.rollouts.items():
             is_still = rollout.status.is_final and rollout.status is not Status.COMPLETED
             here = (rollout, self.world.places[number], None if is_still else self.now)
             if self.settled.get(number) != here:
-                by_status = self.house.run(use.snapshot(self.ops, number)).counts
-                by_engine = self.house.run(use.explain(self.ops, number)).progress
-                by_model = counted(self.world, rollout)
+                assert self.house.run(use.explain(self.ops, number)) == explained[number], "one alone is counted by another plan"
+                by_status, by_engine, by_model = snapshots[number].counts, explained[number].progress, counted(self.world, rollout)
                 assert by_status == Counter(status_of(place, rollout, self.now) for place in self.world.counted_in(number))
                 # Of one that takes its image back the engine asks only who has returned, and of an ended one nothing.
                 assert by_engine.returning == by_model.returning
