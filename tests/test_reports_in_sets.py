@@ -36,7 +36,7 @@ def _agent(http: aiohttp.ClientSession, uuid: str) -> Agent:
 async def written(db: Database, device: DeviceId) -> Any:
     """The number that a device said last, as far as it is committed."""
     async with db.reading() as conn:
-        state = await stored.current_state(conn, device)
+        state = (await stored.current_states(conn, [device])).get(device)
     return None if state is None else state.info.get("number")
 
 
