@@ -10,8 +10,12 @@ class Conditions:
 
     def add(self, condition: str, *given: object) -> None:
         """Ask this as well; each {} stands for one of what is given."""
-        self._said.append(condition.format(*(f"${len(self.given) + number}" for number in range(1, len(given) + 1))))
-        self.given += given
+        self._said.append(condition.format(*map(self.give, given)))
+
+    def give(self, value: object) -> str:
+        """What stands for it."""
+        self.given.append(value)
+        return f"${len(self.given)}"
 
     def where(self, condition: str, given: object) -> None:
         """Ask this as well, unless what is given is None."""

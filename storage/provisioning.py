@@ -110,13 +110,17 @@ async def of_fleets(
     conn: Connection, fleets: Sequence[str | None], after: ProvisioningKeyId, limit: int
 ) -> dict[str | None, list[ProvisioningKey]]:
     """The keys whose devices join each of these fleets, in the order they were made; None is for those whose devices join none."""
+    # Ranges of an index, as in storage/selecting.py.
     rows = await conn.fetch(
         """
         select k.*
           from unnest($1::text[]) as asked (fleet),
-               lateral ((select * from provisioning_keys where fleet = asked.fleet and id > $2 order by id limit $3)
+               lateral ((select * from provisioning_keys
+                          where (fleet, id) > (asked.fleet, $2) and (fleet, id) < (asked.fleet, 9223372036854775807)
+                          order by fleet, id limit $3)
                         union all
-                        (select * from provisioning_keys where asked.fleet is null and fleet is null and id > $2 order by id limit $3)) as k
+                        (select * from provisioning_keys where asked.fleet is null and fleet is null and id > $2
+                          order by fleet, id limit $3)) as k
          order by k.id
         """,
         fleets, after, limit,

@@ -331,14 +331,16 @@ def _decision(row: Row) -> Decision:
 
 async def of_rollouts(conn: Connection, rollouts: Sequence[RolloutId], before: PushId, limit: int) -> dict[RolloutId, list[Push]]:
     """The pushes that started each of these rollouts or were found to belong to it, newest first."""
+    # Ranges of the index, as below.
     rows = await conn.fetch(
         """
         select asked.rollout_id, p.*
           from unnest($1::bigint[]) as asked (rollout_id),
-               lateral (select distinct d.push_id from decisions d
-                         where d.rollout_id = asked.rollout_id and d.push_id < $2
-                         order by d.push_id desc limit $3) as led
-          join pushes p on p.id = led.push_id
+               lateral (select distinct d.rollout_id, d.push_id from decisions d
+                         where d.rollout_id is not null
+                           and (d.rollout_id, d.push_id) > (asked.rollout_id, 0) and (d.rollout_id, d.push_id) < (asked.rollout_id, $2)
+                         order by d.rollout_id desc, d.push_id desc limit $3) as led
+         cross join lateral (select * from pushes where id = led.push_id offset 0) as p -- or all of them might be read, and hashed
          order by p.id desc
         """,
         rollouts, before, limit,

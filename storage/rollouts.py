@@ -377,15 +377,17 @@ def _rollout(row: Row) -> Rollout:
 
 async def of_fleets(conn: Connection, fleets: Sequence[str | None], before: RolloutId, limit: int) -> dict[str | None, list[Rollout]]:
     """The rollouts that are for each of these fleets, alone or with others, newest first; None is for devices without one."""
+    # Ranges of an index, as in storage/selecting.py.
     rows = await conn.fetch(
         """
         select asked.fleet as asked, r.*
           from unnest($1::text[]) as asked (fleet),
-               lateral ((select * from rollouts where fleet = asked.fleet and id < $2 order by id desc limit $3)
+               lateral ((select * from rollouts where (fleet, id) > (asked.fleet, 0) and (fleet, id) < (asked.fleet, $2)
+                          order by fleet desc, id desc limit $3)
                         union all
                         (select * from rollouts
                           where fleet is null and coalesce(asked.fleet <> all (except_fleets), true) and id < $2
-                          order by id desc limit $3)
+                          order by fleet desc, id desc limit $3)
                         order by id desc limit $3) as r
          order by r.id desc
         """,

@@ -25,6 +25,7 @@ from storage.connection import Connection
 from tests.api import Api, eventually, everything
 from tests.clock import MovableClock
 from tests.factories import a_policy
+from tests.looking import read_by
 from tests.registry import LittleRegistry, registry
 from tests.senders import A, Made, accepted, made, sha256, told
 from tools.crowd import crowd
@@ -397,17 +398,6 @@ MANY = """
     insert into decisions (push_id, round, image, started, decision, at)
     select id, 1, image, false, 'no policy matches this image', heard_at from pushes order by id;
 """
-
-
-async def read_by(conn: Connection, question: Awaitable[object]) -> int:
-    """How many rows PostgreSQL looks at to answer it."""
-    before = await conn.fetchval(LOOKED_AT)
-    await question
-    looked: int = await conn.fetchval(LOOKED_AT) - before
-    return looked
-
-
-LOOKED_AT = "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables"
 
 
 @pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
