@@ -36,6 +36,9 @@ class Budget:
         self._full_at: dict[str, float] = {}
         """When each bucket is full again. They stand in the order in which they were last charged; one that is not here is full."""
 
+    def __len__(self) -> int:
+        return len(self._full_at)
+
     def charge(self, who: str, points: int) -> Remaining:
         """Take points from somebody; raises Limited, and takes none, where too few are left.
 
@@ -58,5 +61,5 @@ class Budget:
     def _remember(self, who: str, full_at: float, now: float) -> None:
         self._full_at.pop(who, None)
         self._full_at[who] = full_at
-        while (first := next(iter(self._full_at))) and (self._full_at[first] <= now or len(self._full_at) > MOST_REMEMBERED):
+        while (first := next(iter(self._full_at), None)) is not None and (len(self) > MOST_REMEMBERED or self._full_at[first] <= now):
             del self._full_at[first]

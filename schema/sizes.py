@@ -17,6 +17,7 @@ from graphql import (
     VariableNode,
     get_nullable_type,
 )
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 # Arguments that decide it, or fields of the one input of a mutation.
 DECIDING = ("first", "ids")
@@ -33,7 +34,7 @@ class Size:
     most: int
 
     def given(self, variables: Mapping[str, Any]) -> int:
-        """With these variables; nonsense counts as the most, and is refused elsewhere."""
+        """With these variables; what makes no sense is refused elsewhere."""
         value = variables.get(self.variable)
         if self.key is not None and isinstance(value, dict):
             value = value.get(self.key)
@@ -74,7 +75,8 @@ def _deciding(names: Container[str]) -> str | None:
 
 
 def _default(argument: GraphQLArgument | GraphQLInputField, most: int) -> int:
-    return argument.default_value if isinstance(argument.default_value, int) else most
+    default = coerce_default_value(argument)
+    return default if isinstance(default, int) else most
 
 
 def _length(value: ValueNode | None, default: int, most: int) -> Length:
