@@ -5,15 +5,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, StringValueNode, ValidationRule
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, SchemaExtension
+from graphql import GraphQLError, NoSchemaIntrospectionCustomRule, StringValueNode, ValidationRule, specified_rules
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
+from domain.actors import Permission
 from schema import lookup
+from schema.budget import Budgeted
+from schema.documents import Documents, Rules, cached_documents
 from schema.errors import Errors, is_ours
+from schema.execution import PlainExecutor
+from schema.limits import NotTooComplex
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.results import HANDLERS
@@ -22,6 +27,9 @@ from schema.subscriptions import Subscription
 
 log = logging.getLogger(__name__)
 
+# The longest of our own is GraphiQL's introspection, 450.
+MOST_TOKENS = 2000
+
 
 class NoNullCharacters(ValidationRule):
     """PostgreSQL keeps no null characters. In variables the body's parser refuses them; this is for those in the document."""
@@ -29,6 +37,16 @@ class NoNullCharacters(ValidationRule):
     def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
         if "\0" in node.value:
             self.report_error(GraphQLError("a string holds a null character", node))
+
+
+# Not too complex, before other rules spend time on it.
+RULES: Rules = (NotTooComplex, *specified_rules, NoNullCharacters)
+WITHOUT_INTROSPECTION: Rules = (*RULES, NoSchemaIntrospectionCustomRule)
+
+
+def rules_for(context: ExecutionContext) -> Rules:
+    """Whoever may only read is a frontend, whose documents were written by somebody who may do more."""
+    return RULES if context.context.ctx.actor.may(Permission.OPERATE) else WITHOUT_INTROSPECTION
 
 
 class FreshSession(SchemaExtension):
@@ -62,7 +80,8 @@ def _schema(*, is_sorted: bool = False) -> _Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=lookup.TYPES,
-        extensions=[FreshSession, Errors, lambda: MaxTokensLimiter(2000), lambda: AddValidationRules([NoNullCharacters])],
+        extensions=[FreshSession, Errors, lambda: MaxTokensLimiter(MOST_TOKENS), cached_documents(rules_for, Documents()), Budgeted],
+        execution_context_class=PlainExecutor,
         exception_handlers=HANDLERS,
         config=StrawberryConfig(sort_schema=is_sorted, scalar_map=SCALARS),
     )

@@ -1,12 +1,14 @@
 """What a client is told of an error: the sentence and a code for what it caused, “internal error” for what it did not."""
 
 import logging
+import re
 from collections.abc import Iterator
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import StreamExecutionResult
 
+from domain.actors import Permission
 from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated, Unavailable
 
 CODES: dict[type[Refused], str] = {
@@ -17,6 +19,7 @@ CODES: dict[type[Refused], str] = {
     Conflict: "CONFLICT",
     Unavailable: "UNAVAILABLE",
 }
+_HINT = re.compile(r" Did you mean [^?]*\?")
 log = logging.getLogger(__name__)
 
 
@@ -25,11 +28,17 @@ class Errors(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         yield
-        _translate(self.execution_context.result)
+        self._translate(self.execution_context.result)
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        _translate(result)
+        self._translate(result)
         yield
+
+    def _translate(self, result: object) -> None:
+        errors = getattr(result, "errors", None)
+        if errors:
+            may_look = self.execution_context.context.ctx.actor.may(Permission.OPERATE)
+            result.errors = [shown(error) if may_look else _without_hints(shown(error)) for error in errors]  # type: ignore[attr-defined]
 
 
 def shown(error: GraphQLError) -> GraphQLError:
@@ -47,10 +56,10 @@ def is_ours(error: GraphQLError) -> bool:
     return error.original_error is not None and not isinstance(error.original_error, Refused | GraphQLError)
 
 
-def _translate(result: object) -> None:
-    errors = getattr(result, "errors", None)
-    if errors:
-        result.errors = [shown(error) for error in errors]  # type: ignore[attr-defined]
+def _without_hints(error: GraphQLError) -> GraphQLError:
+    """Whoever may not ask what there is to ask for is not told by the way."""
+    error.message = _HINT.sub("", error.message)
+    return error
 
 
 def _code(cause: Refused) -> str:

@@ -180,7 +180,7 @@ async def pages(
     return grouped(rows, shared, device_in)
 
 
-def _lists(shared: Shared, order: DeviceOrder, after: Place | None, conditions: _Conditions) -> list[tuple[str, str]]:
+def _lists(shared: Shared, order: DeviceOrder, after: Place | None, conditions: Conditions) -> list[tuple[str, str]]:
     """What a device of a list has, and what it is ordered by: of those who share a key, and of those who have none.
 
     Of two lists one is read for each key, since no index answers “is not distinct from”.

@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import settings as drawn
 from hypothesis import strategies as st
 from strawberry.execution import optimized_is_awaitable
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from schema.execution import PlainExecutor, Selections
+from schema.execution import PlainExecutor
 
 Fussy = NewType("Fussy", str)
 
@@ -209,7 +208,12 @@ _FIELDS: dict[str, dict[str, str | None]] = {
     "Either": {},
     "Query": {"branch": "Branch", "leaves": "Leaf", "branches": "Branch"},
 }
-_WITHIN = {"Named": ["Leaf", "Branch", "Named"], "Either": ["Leaf", "Branch", "Named"], "Leaf": ["Named", "Leaf"], "Branch": ["Named", "Branch"]}
+_WITHIN = {
+    "Named": ["Leaf", "Branch", "Named"],
+    "Either": ["Leaf", "Branch", "Named"],
+    "Leaf": ["Named", "Leaf"],
+    "Branch": ["Named", "Branch"],
+}
 _DIRECTIVES = st.sampled_from([""] * 12 + ["@skip(if: $yes)", "@include(if: $yes)", "@skip(if: false)", "@include(if: false)"])
 
 

@@ -77,7 +77,7 @@ async def world(field: Field) -> World:
     await pushed(operator, "nginx:3.0.0")
     await field.later(seconds=1)
     seen = [rollout.id for rollout in await rollouts.page(operator, RolloutId(LAST), 100)]
-    told = [push.id for push in await pushes.page(operator, PushId(LAST), 100, None)]
+    told = [push.id for push in await pushes.page(operator, PushId(LAST), 100)]
     return World(
         (*some, DeviceId(999)), (*seen, RolloutId(999)), (*ports, EndpointId(999)), (*posted, DeliveryId(999)), (*told, PushId(999)), keys
     )
@@ -319,7 +319,7 @@ async def test_a_key_has_the_devices_that_registered_with_it(operator: Context, 
 
 async def test_what_was_posted_belongs_to_its_endpoint_and_what_it_told_to_it(operator: Context, world: World) -> None:
     posted = by(await deliveries.page(operator, DeliveryId(LAST), 100), lambda delivery: delivery.endpoint_id)
-    told = await pushes.page(operator, PushId(LAST), 100, None)
+    told = await pushes.page(operator, PushId(LAST), 100)
     of_repositories = by(told, lambda push: push.image.repository)
     of_deliveries = by((push for push in reversed(told) if push.delivery_id), lambda push: push.delivery_id)
 

@@ -12,7 +12,7 @@ from domain.errors import Unauthenticated
 from domain.events import Cursor, Event, EventType
 from domain.ids import PolicyId, RolloutId
 from domain.progress import Progress
-from domain.rollouts import Rollout
+from domain.rollouts import Rollout, RolloutFilter
 from domain.statuses import DeviceStatus, Status
 from resolvers import events, explanations, policies, progress, rollouts
 from resolvers.context import Context
@@ -96,7 +96,7 @@ async def test_the_single_ones_say_the_same(reader: Context, stories: Stories) -
         assert await rollouts.member_counts(reader, [number], FAILED) == {number: sum(one.status in FAILED for one in members)}
     for policy in stories.policies:
         found = (await rollouts.of_policies(reader, [policy], NEWEST, 100))[policy]
-        assert found == await rollouts.page(reader, NEWEST, 100, policy=policy)
+        assert found == await rollouts.page(reader, NEWEST, 100, RolloutFilter(policy=policy))
         assert await rollouts.counts_of_policies(reader, [policy]) == {policy: len(found)}
         assert (await policies.many(reader, [policy]))[policy] == await policies.one(reader, policy)
 
