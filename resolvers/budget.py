@@ -25,7 +25,7 @@ class Remaining:
 class Budget:
     """A bucket of points for each caller, which fills again within a minute, at an even pace.
 
-    Not with the library `limits`: there a hit and what it leaves take 11 to 25 us, here 1.3; its windows give points back all at once,
+    Not with the library `limits`: there a hit and what it leaves take 11 to 25 us, here 1.4; its windows give points back all at once,
     or count what they refused, or keep an entry for each point; and it remembers as many callers as come.
     """
 

@@ -4,8 +4,9 @@ import gc
 import re
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from timeit import repeat
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,7 +39,7 @@ RULES = (*specified_rules, NotTooComplex)
 DOCS = Path(__file__).parent.parent / "docs"
 TOKENS = 2_000
 MANY = 10_000
-MILLISECONDS = 50
+SOON = 50  # milliseconds
 GRAPHIQL = get_introspection_query(
     schema_description=True, specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True, one_of=True
 )
@@ -54,6 +55,11 @@ def points(text: str, **variables: Any) -> int:
     document = parse(text)
     assert validate(schema._schema, document, RULES) == []
     return cost(schema._schema, document, None, variables)
+
+
+def milliseconds(look: Callable[[], object]) -> float:
+    """How much of the processor it takes, at best: others use it too."""
+    return min(repeat(look, timer=time.process_time, number=1, repeat=3)) * 1000
 
 
 def numbered(template: str, times: int) -> str:
@@ -113,10 +119,9 @@ def test_who_asks_for_too_much_is_told_at_once_of_what_and_where(attack: str) ->
     text, sentence = ATTACKS[attack]
     document = parse(text)
 
-    began = time.process_time()
     (error,) = validate(schema._schema, document, RULES)
 
-    assert (time.process_time() - began) * 1000 < MILLISECONDS
+    assert milliseconds(lambda: validate(schema._schema, document, RULES)) < SOON
     assert sentence in error.message
     assert error.extensions == {"code": "TOO_COMPLEX"}
     assert error.locations
@@ -138,11 +143,8 @@ def test_who_asks_for_too_much_is_told_at_once_of_what_and_where(attack: str) ->
 def test_what_is_deep_or_long_but_asks_for_little_is_left_to_the_other_rules(text: str) -> None:
     document = parse(text)
 
-    began = time.process_time()
-    errors = validate(schema._schema, document, [NotTooComplex])
-
-    assert (time.process_time() - began) * 1000 < MILLISECONDS
-    assert errors == []
+    assert validate(schema._schema, document, [NotTooComplex]) == []
+    assert milliseconds(lambda: validate(schema._schema, document, [NotTooComplex])) < SOON
 
 
 @pytest.mark.parametrize(
@@ -262,10 +264,8 @@ def test_looking_at_huge_variables_takes_no_time() -> None:
     document = parse(PAGED)
     variables = {f"v{number}": [number] * 100 for number in range(MANY)} | {"n": list(range(10**6))}
 
-    began = time.process_time()
     assert cost(schema._schema, document, None, variables) == 1 + 100
-
-    assert (time.process_time() - began) * 1000 < MILLISECONDS
+    assert milliseconds(lambda: cost(schema._schema, document, None, variables)) < 1
 
 
 # What new inputs will look like: a mutation with one argument, things found by their ids, and a field that says that it is heavy.
@@ -286,6 +286,7 @@ SMALL = build_schema(
     ("text", "variables", "expected"),
     [
         ("{nodes(ids: [1, 2, 3]) {name}}", {}, 3),
+        ("{nodes(ids: [1, 2, 3]) {parts{name}}}", {}, 3 * (1 + SHORT)),
         ("query ($ids: [ID!]!) {nodes(ids: $ids) {name}}", {"ids": ["a"] * 7}, 7),
         ("query ($ids: [ID!]!) {nodes(ids: $ids) {name}}", {"ids": ["a"] * MANY}, 100),
         ('query ($ids: [ID!]! = ["a", "b"]) {nodes(ids: $ids) {name}}', {}, 2),
