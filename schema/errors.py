@@ -9,7 +9,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import StreamExecutionResult
 
 from domain.actors import Permission
-from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated, Unavailable
+from domain.errors import BadInput, Conflict, Forbidden, Limited, NotFound, Refused, Unauthenticated, Unavailable
 
 CODES: dict[type[Refused], str] = {
     BadInput: "BAD_USER_INPUT",
@@ -18,6 +18,7 @@ CODES: dict[type[Refused], str] = {
     NotFound: "NOT_FOUND",
     Conflict: "CONFLICT",
     Unavailable: "UNAVAILABLE",
+    Limited: "RATE_LIMITED",
 }
 _HINT = re.compile(r" Did you mean [^?]*\?")
 log = logging.getLogger(__name__)
