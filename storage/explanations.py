@@ -1,6 +1,5 @@
 """Every statement that reads why a device is on the image it is on."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,14 +8,13 @@ from domain.ids import DeviceId, RolloutId
 from domain.images import Image
 from domain.statuses import DeviceStatus, Status
 from storage.connection import Connection, Row
-from storage.grouping import grouped
 
 
-async def standings(conn: Connection, devices: Sequence[DeviceId], now: datetime) -> dict[DeviceId, list[Told]]:
-    """What each service of these devices is told, with all that is recorded of how it came to that."""
+async def standings(conn: Connection, device: DeviceId, now: datetime) -> list[Told]:
+    """What each service of a device is told, with all that is recorded of how it came to that."""
     rows = await conn.fetch(
         """
-        select e.device_id, e.app, e.service, e.image, e.base_image, t.updated_at as written_at,
+        select e.app, e.service, e.image, e.base_image, t.updated_at as written_at,
                r.id as rollout_id, coalesce(m.image, r.image) as brought, r.status as rollout_status, m.rank, r.size,
                case when m.rank < r.reached then batch_of(m, r) + 1 end as batch, member_status(m, r, $2) as status,
                is_offered(m, r) as is_offered, is_taken_back(m, r) as is_taken_back, turn.at as turn_at, m.offered_at as again_at,
@@ -57,12 +55,12 @@ async def standings(conn: Connection, devices: Sequence[DeviceId], now: datetime
                   and past.rollout_id > coalesce(m.rollout_id, 0)
                 order by past.rollout_id desc limit 1
           ) as parted on true
-         where e.device_id = any ($1)
+         where e.device_id = $1
          order by e.app, e.service
         """,
-        devices, now,
+        device, now,
     )  # fmt: skip
-    return grouped(rows, "device_id", _told)
+    return [_told(row) for row in rows]
 
 
 def _told(row: Row) -> Told:
