@@ -314,7 +314,7 @@ async def test_entries_are_found_by_who_what_when_and_on_what(administrator: Con
     await policies.update(ops, POLICY, {"priority": 3})
 
     async def found(**wanted: Any) -> list[int]:
-        listed = [entry.id for entry in await entries(ops, **wanted)]
+        listed: list[int] = [entry.id for entry in await entries(ops, **wanted)]
         assert await audit.count(administrator, AuditFilter(**wanted)) == len(listed)
         return listed
 
