@@ -62,6 +62,7 @@ class Leaf(Named):
     ratio: float | None
     flag: bool
     fussy: Fussy | None
+    strict: Fussy
     colour: Colour
     sizes: list[Size | None]
     loud: str = strawberry.field(extensions=[Louder()], default="loud")
@@ -172,10 +173,10 @@ class Raising(Leaf):
 NOISE = [None, "text", "raise", "null", -1, 2**40, float("nan"), True, ValueError("as a value"), object(), {}, Size.BIG, Colour.RED]
 LEAVES = st.sampled_from(
     [
-        Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), colour=Colour.RED, sizes=[Size.BIG, None]),
-        Leaf(name="", number=-(2**31), ratio=None, flag=False, fussy=None, colour=Colour.GREEN, sizes=[]),
+        Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), strict=Fussy("c"), colour=Colour.RED, sizes=[Size.BIG, None]),
+        Leaf(name="", number=-(2**31), ratio=None, flag=False, fussy=None, strict=Fussy(""), colour=Colour.GREEN, sizes=[]),
         # What graphql-core puts right: a number as a string, a whole number for a fraction, the value of an enum for its member.
-        Leaf(name=7, number="7", ratio=2, flag=1, fussy=True, colour="red", sizes=["large"]),  # type: ignore[arg-type, list-item]
+        Leaf(name=7, number="7", ratio=2, flag=1, fussy=True, strict=7, colour="red", sizes=["large"]),  # type: ignore[arg-type, list-item]
     ]
 ).map(copy)
 TWIGS = st.builds(Twig, key=st.sampled_from(["k", 7]), leaf=st.none() | LEAVES, next=st.none())
@@ -230,7 +231,7 @@ def _put(holder: Any, key: Any, value: object) -> None:
 
 _FIELDS: dict[str, dict[str, str | None]] = {
     "Named": {"name": None},
-    "Leaf": dict.fromkeys(["name", "number", "ratio", "flag", "fussy", "colour", "sizes", "loud", "shouted"]),
+    "Leaf": dict.fromkeys(["name", "number", "ratio", "flag", "fussy", "strict", "colour", "sizes", "loud", "shouted"]),
     "Twig": {"key": None, "leaf": "Leaf", "next": "Twig"},
     "Branch": {
         "name": None,
@@ -287,7 +288,7 @@ def documents(draw: st.DrawFn) -> str:
     """A query for the branch and the leaves, and two fragments that any object may be asked for."""
     branch, leaves, branches = [draw(selections(kind, depth)) for kind, depth in (("Branch", 3), ("Leaf", 1), ("Branch", 2))]
     query = f"query Q($yes: Boolean!) {{ branch {branch} leaves {leaves} branches {draw(_DIRECTIVES)} {branches} }}"
-    both = f"fragment Both on Named {{ name ... on Leaf {{ number {draw(_DIRECTIVES)} fussy sizes }} }}"
+    both = f"fragment Both on Named {{ name ... on Leaf {{ number {draw(_DIRECTIVES)} fussy strict sizes }} }}"
     return f"{query} {both} fragment Of on Twig {{ key leaf {{ flag colour {draw(_DIRECTIVES)} ratio }} }}"
 
 
@@ -329,7 +330,7 @@ def test_whatever_is_asked_of_whatever_objects_the_answer_is_that_of_graphql_cor
     runner.run(_compared(parse(text), root, True, False, True))  # thrice, as what was learned of a document is kept with it
 
 
-LEAF = "{ name number ratio flag fussy colour sizes loud shouted }"
+LEAF = "{ name number ratio flag fussy strict colour sizes loud shouted }"
 EVERYTHING = f"""
     query Q($yes: Boolean!) {{
       leaves {LEAF}
@@ -372,7 +373,7 @@ def _a_world() -> Query:
 
 
 def _a_leaf() -> Leaf:
-    return Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), colour=Colour.GREEN, sizes=[Size.BIG, None])
+    return Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), strict=Fussy("c"), colour=Colour.GREEN, sizes=[Size.BIG, None])
 
 
 class Counting(PlainExecutor):
