@@ -89,7 +89,7 @@ async def follow(story: Story, heard: list[str]) -> None:
         with suppress(TransportError, OSError):
             async with over_a_socket(story.api) as session:
                 async for answer in session.subscribe(asked(EVENTS, id=story.rollout, after=heard[-1] if heard else None)):
-                    heard.append(answer["rolloutEvents"]["cursor"])
+                    heard += [answer["rolloutEvents"]["cursor"]]
         await asyncio.sleep(0.1)
 
 
