@@ -34,9 +34,10 @@ class _Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
+        request = getattr(execution_context and execution_context.context, "request_id", "")
         for error in errors:
             if is_ours(error):
-                log.error("%s", error.message, exc_info=error.original_error)
+                log.error("%s (request %s)", error.message, request, exc_info=error.original_error)
 
 
 schema = _Schema(

@@ -1,7 +1,6 @@
 """What a field knows of its caller."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import strawberry
 
@@ -10,10 +9,11 @@ from resolvers.context import Context
 
 @dataclass(slots=True)
 class Session:
-    """One HTTP request, or one WebSocket with all its operations."""
+    """One operation."""
 
     ctx: Context
-    connection_params: dict[str, Any] | None = None
+    request_id: str = ""
+    """What lines in the log name it by."""
 
 
 Info = strawberry.Info[Session, None]
