@@ -5,11 +5,13 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from socket import socket
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from registries.oidc import GOOGLE_KEYS
+from server import slow_readers
 from server.app import create_app
 from server.embedded import embedded_postgres
 from server.polls import FromMemory
@@ -34,6 +36,11 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        slow_readers.cut_off(listening for server in self.servers for listening in server.sockets)
 
 
 @contextmanager
@@ -72,8 +79,10 @@ def served(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,  # it would show webhook secrets, and cost half the polls per second
         server_header=False,
         proxy_headers=False,  # whom to trust is ours to say, and who the peer is ours to know
-        ws="websockets-sansio",
+        ws=slow_readers.WebSockets,
         ws_max_size=65_536,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
     )
