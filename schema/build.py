@@ -1,10 +1,8 @@
 """The schema itself."""
 
 import logging
-from collections.abc import Iterable
 from typing import Any
 
-import strawberry
 from graphql import GraphQLError, StringValueNode, ValidationRule
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
@@ -15,6 +13,7 @@ from schema.errors import Errors, is_ours
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.subscriptions import Subscription
+from schema.unambiguous import Unambiguous
 
 log = logging.getLogger(__name__)
 
@@ -27,35 +26,7 @@ class _NoNullCharacters(ValidationRule):
             self.report_error(GraphQLError("a string holds a null character", node))
 
 
-class _Operation(ExecutionContext):
-    @property
-    def operation_name(self) -> str | None:
-        # Strawberry would take the first of several operations; graphql-core refuses to guess, as the specification wants it.
-        return self._provided_operation_name
-
-
-class _Schema(strawberry.Schema):
-    def _create_execution_context(  # as Strawberry has it
-        self,
-        query: str | None,
-        allowed_operation_types: Iterable[OperationType],
-        variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
-        root_value: Any | None = None,
-        operation_name: str | None = None,
-        operation_extensions: dict[str, Any] | None = None,
-    ) -> ExecutionContext:
-        return _Operation(
-            query=query,
-            schema=self,
-            allowed_operations=allowed_operation_types,
-            context=context_value,
-            root_value=root_value,
-            variables=variable_values,
-            provided_operation_name=operation_name,
-            operation_extensions=operation_extensions,
-        )
-
+class _Schema(Unambiguous):
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         # Strawberry would run a subscription that was posted as if it were a query, and fail.
         kwargs["allowed_operation_types"] = set(kwargs.get("allowed_operation_types", OperationType)) - {OperationType.SUBSCRIPTION}

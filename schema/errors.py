@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
 from domain.errors import BadInput, Conflict, Forbidden, NotFound, Refused, Unauthenticated, Unavailable
@@ -17,6 +18,8 @@ CODES: dict[type[Refused], str] = {
     Conflict: "CONFLICT",
     Unavailable: "UNAVAILABLE",
 }
+# What Strawberry raises where a client asks for no operation of its document, or for one of a kind that is not told that way.
+_THEIRS = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
 log = logging.getLogger(__name__)
 
 
@@ -37,14 +40,14 @@ def shown(error: GraphQLError) -> GraphQLError:
     cause = error.original_error
     if isinstance(cause, Refused):
         return _with_code(error, str(cause), _code(cause))
-    if cause is not None and not isinstance(cause, GraphQLError):
+    if cause is not None and not isinstance(cause, _THEIRS):
         return _with_code(error, "internal error", "INTERNAL")
     return error if error.extensions else _with_code(error, error.message, "BAD_USER_INPUT")
 
 
 def is_ours(error: GraphQLError) -> bool:
     """Whether this is a bug of ours rather than something the client caused."""
-    return error.original_error is not None and not isinstance(error.original_error, Refused | GraphQLError)
+    return error.original_error is not None and not isinstance(error.original_error, (Refused, *_THEIRS))
 
 
 def _translate(result: object) -> None:

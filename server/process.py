@@ -30,7 +30,7 @@ class Running:
     db: Database
 
 
-class _Server(uvicorn.Server):
+class Serving(uvicorn.Server):
     """uvicorn without its signal handlers: whoever runs it decides when it ends."""
 
     @contextmanager
@@ -59,7 +59,7 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     await migrate(url)
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
-        server = _Server(served(settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)), settings))
+        server = Serving(served(settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)), settings))
         task = asyncio.create_task(server.serve(), name="uvicorn")
         try:
             yield Running(await _address(server, task), db)

@@ -34,16 +34,17 @@ UNREADABLE = [
 # Well-formed requests for what cannot be executed.
 OF_A_TYPE = "query ($name: String!) { __type(name: $name) { name } }"
 REFUSED: list[Any] = [
-    {"query": "{"}, {"query": "{ nonsense }"}, {"query": "query ($name: Int!) { __type(name: $name) { name } }"}, {"documentId": "sha256:0"},
+    {"query": "{"}, {"query": "{ nonsense }"}, {"query": "query ($name: Int!) { __type(name: $name) { name } }"},
     {"query": OF_A_TYPE}, {"query": OF_A_TYPE, "variables": {"name": []}}, {"query": "fragment A on Query { __typename }"},
     {"query": "query A { __typename } query B { __typename }"}, {"query": "query A { __typename }", "operationName": "B"},
+    {"documentId": "sha256:0"},
 ]  # fmt: skip
 
 
 async def test_the_answer_is_of_the_type_that_is_liked_most(api: Api) -> None:
     for accept, media in ACCEPTED:
-        skipped = {"skip_auto_headers": ["Accept"]} if accept is None else {}
-        async with asked(api, json={"query": TYPENAME}, headers={"Accept": accept}, **skipped) as response:
+        skipped = ["Accept"] if accept is None else []
+        async with asked(api, json={"query": TYPENAME}, headers={"Accept": accept}, skip_auto_headers=skipped) as response:
             assert (response.status, response.headers["content-type"]) == (200, f"{media}; charset=utf-8"), accept
             assert await response.json() == ANSWERED
             assert response.headers["cache-control"] == "no-store"
@@ -105,12 +106,9 @@ async def test_only_post_changes_anything_and_only_what_is_json(server: Running,
             assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
             assert (await response.json())["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
     for content_type in [*SIMPLE, "application/graphql", "text/json", "application/jsonx", "application/json; charset=latin-1"]:
-        sent = {
-            "data": json.dumps({"query": mutation}).encode(),
-            "headers": {"Content-Type": content_type},
-            "skip_auto_headers": ["Content-Type"],
-        }
-        assert await refused(api, **sent) == (415, "BAD_USER_INPUT"), content_type
+        headers, body = {"Content-Type": content_type}, json.dumps({"query": mutation}).encode()
+        answer = await refused(api, data=body, headers=headers, skip_auto_headers=["Content-Type"])
+        assert answer == (415, "BAD_USER_INPUT"), content_type
     assert await refused(api, data={"query": mutation}) == (415, "BAD_USER_INPUT")
     async with asked(api, "OPTIONS") as response:
         assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, POST, OPTIONS")
@@ -128,11 +126,12 @@ async def test_a_subscription_by_post_is_refused_to_whoever_takes_no_events(api:
 
 async def test_nobody_is_read_before_he_has_shown_a_token(api: Api) -> None:
     for authorization in (None, "", "Bearer", "Bearer wrong", "Basic Og==", api.token):
-        for method, sent in (
+        attempts: list[tuple[str, dict[str, Any]]] = [
             ("POST", {"json": {"query": TYPENAME}}), ("POST", {"data": b"[" * 100_000}), ("POST", {"data": {"query": TYPENAME}}),
             ("GET", {"params": {"query": TYPENAME}}), ("GET", {}), ("POST", {"json": {"query": TYPENAME}, "headers": {"Accept": EVENTS}}),
             ("POST", {"json": {"query": TYPENAME}, "headers": {"Accept": "image/png"}}),
-        ):  # fmt: skip
+        ]  # fmt: skip
+        for method, sent in attempts:
             more = {**sent, "headers": {**sent.get("headers", {}), "Authorization": authorization}}
             async with asked(api, method, **more) as response:
                 assert (response.status, response.headers["www-authenticate"]) == (401, "Bearer")
@@ -145,8 +144,8 @@ async def test_a_request_is_found_in_the_log_by_the_name_it_came_with(server: Ru
         async with asked(api, json={"query": TYPENAME}, headers={"X-Request-ID": given}) as response:
             assert response.headers["x-request-id"] == given
     names = set()
-    for given in (None, "", "x" * 129, "a b", "ä"):
-        async with asked(api, json={"query": TYPENAME}, headers={"X-Request-ID": given}) as response:
+    for strange in (None, "", "x" * 129, "a b", "ä"):
+        async with asked(api, json={"query": TYPENAME}, headers={"X-Request-ID": strange}) as response:
             names.add(response.headers["x-request-id"])
     assert len(names) == 5
     assert {len(name) for name in names} == {16}
@@ -164,7 +163,7 @@ async def test_a_request_is_found_in_the_log_by_the_name_it_came_with(server: Ru
     assert logged.exc_info
 
 
-async def test_without_its_database_it_says_to_try_again(server: Running, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_before_anything_is_executed_is_told_in_two_words(server: Running, api: Api, caplog: pytest.LogCaptureFixture) -> None:
     async with server.db.transaction() as conn:
         await conn.execute("alter table tokens rename to hidden")
 

@@ -6,13 +6,14 @@ const endpoint = new URL(location.pathname, location.href);
 const socket = new URL(endpoint);
 socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
 
-const hello = `# Everything here wants a token. Make one on the server:
+const hello = `# Everything here wants a token: make one on the
+# server with “python -m server token ada”, and put it
+# into “Headers” below, after “Bearer ”.
 #
-#     python -m server token ada
+# Then press the round arrow at the lower left, which
+# reads the schema: completion and documentation follow.
 #
-# and put it into “Headers” below, as {"Authorization": "Bearer rollwave_token_…"}.
-# Then press the round arrow at the lower left: it reads the schema again, and the documentation and
-# completion come alive. Ctrl-Enter runs what is written here.
+# Ctrl-Enter runs this.
 
 query RecentRollouts {
   rollouts(first: 5) {

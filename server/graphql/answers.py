@@ -12,7 +12,6 @@ from strawberry.types.execution import ExecutionResult
 
 from domain.errors import Refused
 from schema.errors import shown
-from server.errors import STATUS
 from server.graphql.negotiation import GRAPHQL, JSON
 from storage.database import Database
 
@@ -20,7 +19,17 @@ log = logging.getLogger(__name__)
 # Of an operation that was not executed, for those who accept the newer media type: with the older one proxies would pass for us.
 # The draft of August 2026 wants 422; the audits, and what clients know, 400.
 REQUEST_ERROR = 400
-CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 429: "RATE_LIMITED", 500: "INTERNAL", 503: "UNAVAILABLE"}
+STATUS = {
+    "BAD_USER_INPUT": 400,
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "RATE_LIMITED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+}
+CODES = {status: code for code, status in STATUS.items()}
 
 
 def encoded(said: object) -> bytes:
@@ -63,7 +72,7 @@ def answer(result: ExecutionResult, media: str, request: str) -> Response:
 def refusal(error: Exception, media: str | None, request: str) -> Response:
     """Why a request is no operation that could be executed; what nobody foresaw is logged whole and told in two words."""
     status, message, headers = _reason(error, request)
-    code = CODES.get(status, "BAD_USER_INPUT")
+    code = CODES.get(status, "BAD_USER_INPUT")  # 405, 406, 413, 415
     said = {"message": message, "extensions": {"code": code} | ({"requestId": request} if code == "INTERNAL" else {})}
     return _response({"errors": [said]}, status, media or JSON, request, headers)
 
@@ -72,7 +81,7 @@ def _reason(error: Exception, request: str) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, HTTPException):
         return error.status_code, error.detail, dict(error.headers or {})
     if isinstance(error, Refused):
-        return next(status for kind, status in STATUS.items() if isinstance(error, kind)), str(error), {}
+        return STATUS[named(GraphQLError("", original_error=error), request)["extensions"]["code"]], str(error), {}
     if isinstance(error, Database.unavailable):
         log.warning("the database does not answer: %s (request %s)", error, request)
         return 503, "the database does not answer; try again", {"retry-after": "5"}

@@ -60,8 +60,8 @@ def may_ask_anything(actor: Actor) -> bool:
 def _pairs(manifest: Any) -> list[tuple[Any, Any]]:
     """Ids and texts, of Apollo's manifest or of a flat one such as Relay's compiler writes."""
     match manifest:
-        case {"format": "apollo-persisted-query-manifest", "operations": [*operations]} if all(isinstance(one, dict) for one in operations):
-            return [(one.get("id"), one.get("body")) for one in operations]
+        case {"format": "apollo-persisted-query-manifest", "operations": [*operations]}:
+            return [(one.get("id"), one.get("body")) if isinstance(one, dict) else (one, None) for one in operations]
         case dict():
             return list(manifest.items())
     raise ValueError("a manifest is an object from hashes to documents")

@@ -43,8 +43,7 @@ class Events:
             async with aclosing(self._results) as results:
                 async for result in results:
                     await send(_chunk(b"next", encoded(payload(result, self._request))))
-        except OSError:
-            return  # the client is gone
+                    await asyncio.sleep(0)  # to a client that is gone uvicorn sends without waiting, and nobody else would have a turn
         except Exception:
             log.exception("events could not be told (request %s)", self._request)
         # A browser's EventSource drops an event without data.
