@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import strawberry
+from graphql import OperationDefinitionNode
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
@@ -11,11 +12,23 @@ from strawberry.types.graphql import OperationType
 class _Operation(ExecutionContext):
     @property
     def operation_name(self) -> str | None:
-        return self._provided_operation_name
+        """The name that was given, or that of the one operation there is."""
+        return None if self._is_ambiguous else super().operation_name
+
+    @property
+    def operation_type(self) -> OperationType:
+        if self._is_ambiguous:
+            raise RuntimeError("several operations, and no name")  # of which Strawberry makes a refusal
+        return super().operation_type
+
+    @property
+    def _is_ambiguous(self) -> bool:
+        definitions = self.graphql_document.definitions if self.graphql_document else ()
+        return self._provided_operation_name is None and sum(isinstance(node, OperationDefinitionNode) for node in definitions) > 1
 
 
 class Unambiguous(strawberry.Schema):
-    """Where Strawberry would take the first of several operations, graphql-core refuses to guess, as the specification wants it."""
+    """Where Strawberry would take the first of several operations, this refuses to guess, as the specification wants it."""
 
     def _create_execution_context(  # Strawberry's own signature
         self,

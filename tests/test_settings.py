@@ -62,7 +62,7 @@ def test_a_secret_that_could_be_guessed_is_refused_by_name() -> None:
         Settings.read({"ROLLWAVE_WEBHOOK_SECRET": "short"})
 
 
-@pytest.mark.parametrize("origins", ["*", "fleet.example", "https://fleet.example/page", "null", "https://a.example *"])
+@pytest.mark.parametrize("origins", ["*", "fleet.example", "https://fleet.example/page", "null"])
 def test_origins_that_are_none_are_refused_by_name(origins: str) -> None:
     with pytest.raises(BadSetting, match="ROLLWAVE_ALLOWED_ORIGINS"):
         Settings.read({"ROLLWAVE_ALLOWED_ORIGINS": origins})

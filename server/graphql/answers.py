@@ -65,8 +65,13 @@ def is_request_error(result: ExecutionResult) -> bool:
 
 def answer(result: ExecutionResult, media: str, request: str) -> Response:
     """A result over HTTP."""
-    status = REQUEST_ERROR if media == GRAPHQL and is_request_error(result) else 200
-    return _response(payload(result, request), status, media, request)
+    said = payload(result, request)
+    if not is_request_error(result):
+        return _response(said, 200, media, request)
+    first = said["errors"][0].get("extensions", {})
+    status = STATUS["RATE_LIMITED"] if first.get("code") == "RATE_LIMITED" else REQUEST_ERROR
+    headers = {"retry-after": str(seconds)} if (seconds := first.get("retryAfterSeconds")) else {}
+    return _response(said, status if media == GRAPHQL else 200, media, request, headers)
 
 
 def refusal(error: Exception, media: str | None, request: str) -> Response:
@@ -81,7 +86,9 @@ def _reason(error: Exception, request: str) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, HTTPException):
         return error.status_code, error.detail, dict(error.headers or {})
     if isinstance(error, Refused):
-        return STATUS[named(GraphQLError("", original_error=error), request)["extensions"]["code"]], str(error), {}
+        status = STATUS[named(GraphQLError("", original_error=error), request)["extensions"]["code"]]
+        # RFC 9110, 11.6.1: a 401 names a scheme.
+        return status, str(error), {"www-authenticate": "Bearer"} if status == 401 else {}
     if isinstance(error, Database.unavailable):
         log.warning("the database does not answer: %s (request %s)", error, request)
         return 503, "the database does not answer; try again", {"retry-after": "5"}

@@ -7,37 +7,35 @@ header, and JSON as the content type, need a preflight, which only the origins t
 
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from domain.actors import NOBODY
+from domain.actors import Permission
 from resolvers import tokens
 from resolvers.context import Context
 from schema.session import Session
-from server.auth import bearer, operator
-from server.graphql.messages import Closing, Code
+from server.auth import bearer
 from server.wiring import Wiring
 
 
 async def of(request: HTTPConnection) -> Context:
-    """Whose token the request carries; raises 401 if it is nobody's, before anything else of the request is read."""
-    wiring = Wiring.of(request)
-    if (actor := await operator(wiring.db, request)) is NOBODY:
-        raise HTTPException(401, "a token is required: send it as “Authorization: Bearer …”", {"www-authenticate": "Bearer"})
-    return wiring.context(actor)
+    """Whose token the request carries; raises Unauthenticated if it is nobody's, before anything else of the request is read."""
+    return await _holder(request, request.headers.get("authorization"))
 
 
 async def introduced(socket: WebSocket, payload: dict[str, Any]) -> Context:
-    """Who introduces himself with this; raises Closing if it is nobody. Browsers cannot set headers on a WebSocket, others may."""
-    wiring = Wiring.of(socket)
+    """Who introduces himself with this; raises Unauthenticated. Browsers cannot set headers on a WebSocket, others may."""
     said = next((value for name, value in payload.items() if name.lower() == "authorization"), None)
-    given = said if isinstance(said, str) else socket.headers.get("authorization")
-    if (actor := await tokens.actor(wiring.db, bearer(given))) is NOBODY:
-        raise Closing(Code.FORBIDDEN, 'send {"Authorization": "Bearer …"} with connection_init')
-    return wiring.context(actor)
+    return await _holder(socket, said if isinstance(said, str) else socket.headers.get("authorization"))
 
 
 def session(ctx: Context, request: str) -> Session:
     """What one operation is given."""
     return Session(ctx, request_id=request)
+
+
+async def _holder(connection: HTTPConnection, authorization: str | None) -> Context:
+    wiring = Wiring.of(connection)
+    actor = await tokens.actor(wiring.db, bearer(authorization))
+    actor.must(Permission.READ)
+    return wiring.context(actor)

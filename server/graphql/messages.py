@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
-from domain.errors import BadInput
+from domain.errors import BadInput, Forbidden, Unauthenticated
 from server.bodies import parse_json
 from storage.database import Database
 
@@ -75,6 +75,8 @@ def closing(error: Exception, request: str) -> Closing:
         return error
     if isinstance(error, BadInput):
         return Closing(Code.BAD_REQUEST, str(error))
+    if isinstance(error, Unauthenticated | Forbidden):
+        return Closing(Code.FORBIDDEN, str(error))
     if isinstance(error, Database.unavailable):
         log.warning("the database does not answer: %s (request %s)", error, request)
         return Closing(Code.TRY_AGAIN_LATER, "the database does not answer; try again")
