@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import aiohttp
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route, WebSocketRoute
 
 from domain.actors import NOBODY
 from monitor.remembering import remembering
@@ -21,7 +20,7 @@ from resolvers.vault import Vault
 from server import devices, health, openapi, registration, webhooks
 from server.bodies import Bounded
 from server.errors import HANDLERS
-from server.graphql import Endpoint
+from server.graphql import endpoint as graphql
 from server.limits import Limits
 from server.settings import Settings
 from server.wiring import Wiring
@@ -43,7 +42,6 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             async with polls.running(), reports.running(), remembering(polls), monitoring(base, settings.check_networks):
                 yield
 
-    graphql = Endpoint(graphiql=settings.graphiql)
     app = Starlette(
         routes=[
             *registration.routes,
@@ -51,8 +49,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             *webhooks.routes,
             *health.routes,
             *openapi.routes,
-            Route("/graphql", graphql),
-            WebSocketRoute("/graphql", graphql),
+            *graphql.routes(settings),
         ],
         exception_handlers=HANDLERS,
         middleware=[Middleware(Bounded)],
