@@ -12,6 +12,7 @@ from monitor.remembering import remembering
 from monitor.tasks import monitoring
 from registries.oci.session import client
 from registries.oidc import GOOGLE_KEYS, Keys
+from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.polls import Polls
@@ -33,12 +34,13 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
     `google_keys`, where the keys of Google's tokens are, is replaced only by tests.
     """
     feed, limits, polls, reports = Feed(), Limits(), Polls(db, settings.pace), Reports(db)
+    budget = Budget(settings.graphql_points)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
-            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports)
+            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports, budget)
             async with polls.running(), reports.running(), remembering(polls), monitoring(base, settings.check_networks):
                 yield
 

@@ -30,9 +30,9 @@ async def introduced(socket: WebSocket, payload: dict[str, Any]) -> Context:
     return await _holder(socket, said if isinstance(said, str) else socket.headers.get("authorization"))
 
 
-def session(ctx: Context, request: str) -> Session:
-    """What one operation is given."""
-    return Session(replace(ctx, request_id=request))
+def session(connection: HTTPConnection, ctx: Context, request: str) -> Session:
+    """What one operation of this caller is given."""
+    return Session(replace(ctx, request_id=request), Wiring.of(connection).budget)
 
 
 async def _holder(connection: HTTPConnection, authorization: str | None) -> Context:

@@ -21,7 +21,7 @@ _AS_EVENTS = {"GET": _QUERY | {OperationType.SUBSCRIPTION}, "HEAD": _QUERY, "POS
 
 async def execute(request: Request, operations: Operations, answer: Answer, name: str) -> ASGIApp:
     """The response to what is asked; raises what answers.refusal tells."""
-    session = callers.session(await callers.of(request), name)
+    session = callers.session(request, await callers.of(request), name)
     if answer.media is None and not answer.events:
         raise HTTPException(406, f"answers are {GRAPHQL} or {JSON}, and streams {EVENTS}")
     what = await asked.in_body(request) if request.method == "POST" else asked.in_address(request)

@@ -108,7 +108,7 @@ class Socket:
 
     def _begin(self, id_: str, asked: Asked, ctx: Context) -> None:
         self._begun += 1
-        session = callers.session(ctx, f"{self._request}.{self._begun}")
+        session = callers.session(self._socket, ctx, f"{self._request}.{self._begun}")
         self._running[id_] = task = asyncio.create_task(self._run(id_, asked, session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
