@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from socket import socket
@@ -37,10 +37,22 @@ class Serving(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        """Ends what would be told for ever."""
+
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Listen."""
         await super().startup(sockets)
         slow_readers.cut_off(listening for server in self.servers for listening in server.sockets)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Close WebSockets with 1012, by which clients know to come again; if their subscriptions ended first, they would not."""
+        closing = asyncio.create_task(super().shutdown(sockets))
+        await asyncio.sleep(0)  # by then each connection has been told
+        self._stopping()
+        await closing
 
 
 @contextmanager
@@ -59,12 +71,12 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     await migrate(url)
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
-        server = Serving(served(settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)), settings))
+        served_app = settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies))
+        server = Serving(served(served_app, settings), lambda: app.state.wiring.feed.close())
         task = asyncio.create_task(server.serve(), name="uvicorn")
         try:
             yield Running(await _address(server, task), db)
         finally:
-            app.state.wiring.feed.close()
             server.should_exit = True
             await task
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
+from schema.session import Session
 from server.graphql.answers import encoded, payload
 from server.graphql.operations import Results
 
@@ -22,9 +23,10 @@ _HEADERS = {
 class Events:
     """A response that lasts as long as the results, or the client."""
 
-    def __init__(self, results: Results, request: str) -> None:
+    def __init__(self, results: Results, session: Session) -> None:
         self._results = results
-        self._request = request
+        self._request = session.request_id
+        self._feed = session.ctx.feed
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Not Starlette's StreamingResponse: that leaves the results unclosed where a client goes away while it is written to."""
@@ -46,8 +48,9 @@ class Events:
                     await asyncio.sleep(0)  # to a client that is gone uvicorn sends without waiting, and nobody else would have a turn
         except Exception:
             log.exception("events could not be told (request %s)", self._request)
-        # A browser's EventSource drops an event without data.
-        await send({**_chunk(b"complete", b""), "more_body": False})
+        # A stream that ends without that word was cut off, and clients come again. A browser's EventSource drops an event without data.
+        last = {"type": "http.response.body"} if self._feed.is_closed else _chunk(b"complete", b"")
+        await send({**last, "more_body": False})
 
 
 async def _keep_alive(send: Send) -> None:

@@ -37,7 +37,7 @@ async def execute(request: Request, operations: Operations, answer: Answer, name
 
 
 async def _events(request: Request, operations: Operations, what: Asked, session: Session) -> ASGIApp:
-    return Events(await operations.stream(what, session, _AS_EVENTS[request.method]), session.request_id)
+    return Events(await operations.stream(what, session, _AS_EVENTS[request.method]), session)
 
 
 def _not_that_way(kind: OperationType) -> HTTPException:
