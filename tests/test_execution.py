@@ -269,7 +269,7 @@ _DIRECTIVES = st.sampled_from([""] * 12 + ["@skip(if: $yes)", "@include(if: $yes
 def selections(draw: st.DrawFn, kind: str, depth: int) -> str:
     """A selection set on this type, with aliases, fragments and directives."""
     parts = draw(st.lists(st.sampled_from(["field"] * 5 + ["fragment", "spread"]), min_size=2, max_size=5))
-    return f"{{ {' '.join(_part(draw, part, kind, depth) for part in parts)} __typename }}"
+    return f"{{ {' '.join(_part(draw, part, kind, depth) for part in parts)} kind: __typename }}"
 
 
 def _part(draw: st.DrawFn, part: str, kind: str, depth: int) -> str:
@@ -394,6 +394,17 @@ async def test_what_variables_decide_is_decided_anew(selection: str) -> None:
     document = parse(f"query Q($yes: Boolean!) {selection}")
 
     await _compared(document, _a_world(), True, False, True)
+
+
+async def test_a_selection_is_learned_once() -> None:
+    document = parse("{ branch { name } leaves { name shouted } }")
+
+    learned = []
+    for _ in range(3):
+        await _said(document, _a_world(), True, PlainExecutor)
+        learned.append(len(vars(document.definitions[0])["selections"].plain))
+
+    assert learned == [3, 3, 3]
 
 
 async def test_what_was_learned_of_a_document_is_not_taken_for_true_of_another_schema() -> None:
