@@ -59,7 +59,7 @@ async def _story(api: Api, clock: MovableClock, *, health_check: bool) -> Story:
     others = [await api.device(uuid, web("nginx:alpine")) for uuid in OTHERS]
     await seed.obey()  # of ten devices it alone is awake, and so the first in rank
     await api.seen(SEED)
-    await api.change("createPolicy", healthCheckEnabled=health_check, **POLICY)
+    await api.change("createPolicy", **POLICY | {"healthCheckEnabled": health_check})
     answers = [await api.webhook(WEBHOOK) for _ in range(3)]
     assert [status for status, _ in answers] == [202, 202, 202]
     story = Story(api, clock, seed, others)
