@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
 from domain.actors import Permission
 from domain.errors import BadInput, Conflict, Forbidden, Limited, NotFound, Refused, Unauthenticated, Unavailable
+from resolvers.context import AWAY
 
 CODES: dict[type[Refused], str] = {
     BadInput: "BAD_USER_INPUT",
@@ -21,6 +23,8 @@ CODES: dict[type[Refused], str] = {
     Limited: "RATE_LIMITED",
 }
 _HINT = re.compile(r" Did you mean [^?]*\?")
+# What Strawberry raises where a client asks for no operation of its document, or for one of a kind that is not told that way.
+_THEIRS = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
 log = logging.getLogger(__name__)
 
 
@@ -47,14 +51,16 @@ def shown(error: GraphQLError) -> GraphQLError:
     cause = error.original_error
     if isinstance(cause, Refused):
         return _with_code(error, str(cause), _code(cause))
-    if cause is not None and not isinstance(cause, GraphQLError):
+    if isinstance(cause, AWAY):
+        return _with_code(error, "the database does not answer; try again", "UNAVAILABLE")
+    if cause is not None and not isinstance(cause, _THEIRS):
         return _with_code(error, "internal error", "INTERNAL")
     return error if error.extensions else _with_code(error, error.message, "BAD_USER_INPUT")
 
 
 def is_ours(error: GraphQLError) -> bool:
     """Whether this is a bug of ours rather than something the client caused."""
-    return error.original_error is not None and not isinstance(error.original_error, Refused | GraphQLError)
+    return error.original_error is not None and not isinstance(error.original_error, (Refused, *_THEIRS, *AWAY))
 
 
 def _without_hints(error: GraphQLError) -> GraphQLError:

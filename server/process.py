@@ -5,11 +5,13 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from socket import socket
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from registries.oidc import GOOGLE_KEYS
+from server import slow_readers
 from server.app import create_app
 from server.embedded import embedded_postgres
 from server.polls import FromMemory
@@ -28,12 +30,17 @@ class Running:
     db: Database
 
 
-class _Server(uvicorn.Server):
+class Serving(uvicorn.Server):
     """uvicorn without its signal handlers: whoever runs it decides when it ends."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        slow_readers.cut_off(listening for server in self.servers for listening in server.sockets)
 
 
 @contextmanager
@@ -52,7 +59,7 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     await migrate(url)
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
-        server = _Server(served(settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)), settings))
+        server = Serving(served(settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)), settings))
         task = asyncio.create_task(server.serve(), name="uvicorn")
         try:
             yield Running(await _address(server, task), db)
@@ -72,8 +79,10 @@ def served(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,  # it would show webhook secrets, and cost half the polls per second
         server_header=False,
         proxy_headers=False,  # whom to trust is ours to say, and who the peer is ours to know
-        ws="websockets-sansio",
+        ws=slow_readers.WebSockets,
         ws_max_size=65_536,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
     )
