@@ -23,8 +23,8 @@ test: $(READY) ## Run the tests, some minutes; ARGS="-k seed" for some of them
 conformance: $(READY) ## Ask another server what agents rely on: URL=https://… TOKEN=<an operator's>
 	@ROLLWAVE_URL=$(URL) ROLLWAVE_TOKEN=$(TOKEN) $(BIN)/python -m pytest tests/conformance $(ARGS)
 
-live: $(READY) ## Try it with Debian's docker-registry and skopeo, a minute; as root it installs them
-	@live/install
+live: $(READY) ## Try it with registries and GraphQL clients that others wrote, four minutes; it installs them, some only as root
+	@live/install $(BIN)/python
 	@$(BIN)/python -m pytest live $(ARGS)
 
 fuzz: $(READY) ## Damage webhooks at random and read them, for half a minute; ARGS="--seconds 600" for longer

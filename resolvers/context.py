@@ -12,6 +12,9 @@ from resolvers.feed import Feed
 from resolvers.vault import Vault
 from storage.database import Database
 
+AWAY: tuple[type[Exception], ...] = Database.unavailable
+"""What is raised where the database is away or too busy: whoever asked need only try again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

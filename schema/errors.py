@@ -10,6 +10,7 @@ from strawberry.types.execution import StreamExecutionResult
 
 from domain.actors import Permission
 from domain.errors import BadInput, Conflict, Forbidden, Limited, NotFound, Refused, Unauthenticated, Unavailable
+from resolvers.context import AWAY
 
 CODES: dict[type[Refused], str] = {
     BadInput: "BAD_USER_INPUT",
@@ -47,6 +48,8 @@ def shown(error: GraphQLError) -> GraphQLError:
     cause = error.original_error
     if isinstance(cause, Refused):
         return _with_code(error, str(cause), _code(cause))
+    if isinstance(cause, AWAY):
+        return _with_code(error, "the database does not answer; try again", "UNAVAILABLE")
     if cause is not None and not isinstance(cause, GraphQLError):
         return _with_code(error, "internal error", "INTERNAL")
     return error if error.extensions else _with_code(error, error.message, "BAD_USER_INPUT")
@@ -54,7 +57,7 @@ def shown(error: GraphQLError) -> GraphQLError:
 
 def is_ours(error: GraphQLError) -> bool:
     """Whether this is a bug of ours rather than something the client caused."""
-    return error.original_error is not None and not isinstance(error.original_error, Refused | GraphQLError)
+    return error.original_error is not None and not isinstance(error.original_error, (Refused, GraphQLError, *AWAY))
 
 
 def _without_hints(error: GraphQLError) -> GraphQLError:

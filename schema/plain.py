@@ -50,9 +50,9 @@ def must(be: object) -> None:
 
 
 def attribute(field: GraphQLField) -> str | None:
-    """The attribute that answers this field, if no resolver, argument or extension has a say."""
+    """The attribute that answers this field, if no resolver or extension has a say."""
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    if field.args or definition is None or not getattr(field.resolve, "_is_default", False):
+    if definition is None or not getattr(field.resolve, "_is_default", False):
         return None
     name: str = definition.python_name
     return name if definition.is_basic_field and definition.default_resolver is getattr else None
@@ -77,8 +77,8 @@ def is_usual(value: Any) -> bool:
 def _is_usual(kind: type) -> bool:
     if issubclass(kind, Exception | GeneratorType | NoneType | UndefinedType):
         return False
-    # Who makes up attributes may claim to be anything.
-    return not (hasattr(kind, "__await__") or hasattr(kind, "__getattr__"))
+    # Who makes up attributes may claim to be anything. (hasattr would also look at the class of the class, as an enum's is.)
+    return not any(name in vars(base) for base in kind.__mro__ for name in ("__await__", "__getattr__"))
 
 
 def leaf(type_: GraphQLLeafType) -> Complete:

@@ -31,7 +31,7 @@ def main() -> int:
     commands.add_parser("serve", help="answer devices, registries, frontends (the default)")
     token = commands.add_parser("token", help="make a token and print it")
     token.add_argument("name", help="who holds it")
-    token.add_argument("--role", type=Role, choices=list(Role), default=Role.ADMINISTRATOR, help="what it is for (administrator)")
+    token.add_argument("--role", choices=list(Role), default=Role.ADMINISTRATOR, help="what it is for (administrator)")
     token.add_argument("--expires-in-days", type=_days, metavar="N", help="from when on it counts no more (never)")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -40,7 +40,7 @@ def main() -> int:
         settings = Settings.read()
         with database_url(settings) as url:
             uvloop.run(
-                _token(url, given.name, given.role, given.expires_in_days)
+                _token(url, given.name, Role(given.role), given.expires_in_days)
                 if given.command == "token"
                 else _serve(with_own_key(settings), url)
             )

@@ -105,7 +105,7 @@ async def of_endpoints(
     conn: Connection, endpoints: Sequence[EndpointId], before: DeliveryId, limit: int
 ) -> dict[EndpointId, list[Delivery]]:
     """Those that were posted to each of these endpoints, newest first."""
-    # Ranges of the index, as in `page_of`.
+    # Ranges of the index that is ordered so, as where one endpoint is asked of.
     rows = await conn.fetch(
         """
         select told.*

@@ -885,6 +885,8 @@ CREATE INDEX pushes_undecided ON public.pushes USING btree (repository) WHERE (d
 
 CREATE INDEX rollouts_of_fleet ON public.rollouts USING btree (fleet, id);
 
+CREATE INDEX rollouts_of_policy ON public.rollouts USING btree (policy_id, id);
+
 CREATE INDEX rollouts_of_release ON public.rollouts USING btree (release_id, id);
 
 CREATE INDEX rollouts_that_move ON public.rollouts USING btree (id) WHERE ((status = ANY (ARRAY['enrolling'::text, 'pending'::text, 'in_progress'::text, 'rolling_back'::text])) OR ((zones <> '[]'::jsonb) AND (frontier > 0)));

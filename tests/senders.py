@@ -17,9 +17,7 @@ HOST = "registry.acme.example"
 HARBOR = "harbor.acme.example:8443/acme/edge-agent"
 ECR = "210987654321.dkr.ecr.eu-central-1.amazonaws.com/acme/edge-agent"
 GOOGLE = "europe-west3-docker.pkg.dev/acme-prod/images/edge-agent"
-CREATE = """mutation ($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) {
-  secret endpoint { id name sender scheme path defaultHost repositories audience serviceAccount enabled }
-} }"""
+CREATED = "secret webhookEndpoint { id number name sender scheme path defaultHost repositories audience serviceAccount enabled }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,7 @@ class Made:
     """An endpoint as an operator made it, with the secret that was shown."""
 
     id: str
+    number: int
     sender: Sender
     scheme: Scheme
     path: str
@@ -106,9 +105,9 @@ def mac(secret: str, body: bytes, algorithm: str = "sha256") -> str:
 async def made(api: Api, sender: Sender, scheme: Scheme | None = None, **more: Any) -> Made:
     """A new endpoint."""
     wanted = {"name": "images", "sender": sender.name, "scheme": scheme and scheme.name, **more}
-    created = (await api.graphql(CREATE, input=wanted))["createWebhookEndpoint"]
-    endpoint = created["endpoint"]
-    return Made(endpoint["id"], sender, Scheme[endpoint["scheme"]], endpoint["path"], created["secret"])
+    created = await api.change("createWebhookEndpoint", CREATED, **wanted)
+    endpoint = created["webhookEndpoint"]
+    return Made(endpoint["id"], endpoint["number"], sender, Scheme[endpoint["scheme"]], endpoint["path"], created["secret"])
 
 
 async def sent(api: Api, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:

@@ -13,30 +13,31 @@ from limits import RateLimitItemPerSecond
 
 from domain.endpoints import Scheme, Sender
 from registries import webhooks
+from schema.nodes import node_id
 from server.bodies import MOST_INFLATED, MOST_SENT
 from server.process import Running, running
 from server.settings import Settings
-from tests.api import Api, eventually, everything
+from tests.api import Api, eventually, everything, flat
 from tests.clock import MovableClock
 from tests.conftest import SECRET
 from tests.factories import at
-from tests.senders import CREATE, HOST, POSTS, Made, accepted, mac, made, sent, told
+from tests.senders import CREATED, HOST, POSTS, Made, accepted, mac, made, sent, told
 from tests.test_oidc import ACCOUNT, AUDIENCE, FIRST, SECOND, Google, claims, google
 
 __all__ = ["google"]
 
 NGINX = {"image": "nginx", "tag": "1.27"}
 PROVES_BY_SECRET = [(sender, scheme) for sender in Sender for scheme in webhooks.schemes(sender) if scheme is not Scheme.OIDC]
-ROTATE = "mutation ($id: ID!, $keep: Float) { rotateWebhookSecret(id: $id, keepOldMinutes: $keep) { secret } }"
 
 
 async def rollouts(api: Api) -> list[str]:
     """The images of all rollouts, oldest first."""
-    return [node["image"] for node in reversed((await api.graphql("{ rollouts { nodes { image } } }"))["rollouts"]["nodes"])]
+    answer = flat(await api.graphql("{ rollouts { nodes { status image { reference } } } }"))
+    return [node["image"] for node in reversed(answer["rollouts"]["nodes"])]
 
 
 async def decisions(api: Api, delivery: str) -> list[str]:
-    return [decision["decision"] for decision in await api.decided(delivery)]
+    return [decision["sentence"] for decision in await api.decided(delivery)]
 
 
 # Made, and let in
@@ -104,15 +105,15 @@ def elsewhere(endpoint: Made, body: bytes) -> list[tuple[str, dict[str, str]]]:
 
 async def test_an_address_is_for_one_sender_and_for_an_endpoint_that_there_is(server: Running, api: Api) -> None:
     endpoint, deleted = await made(api, Sender.GENERIC), await made(api, Sender.GENERIC)
-    await api.graphql("mutation ($id: ID!) { deleteWebhookEndpoint(id: $id) { id } }", id=deleted.id)
+    await api.change("deleteWebhookEndpoint", id=deleted.id)
     before = await everything(server.db)
     body = json.dumps(NGINX).encode()
 
     for address in [
         deleted.path,
-        f"/api/v1/webhooks/github/{endpoint.id}",
-        f"/api/v1/webhooks/nobody/{endpoint.id}",
-        f"/api/v1/webhooks/GENERIC/{endpoint.id}",
+        f"/api/v1/webhooks/github/{endpoint.number}",
+        f"/api/v1/webhooks/nobody/{endpoint.number}",
+        f"/api/v1/webhooks/GENERIC/{endpoint.number}",
         *(f"/api/v1/webhooks/generic/{number}" for number in ("0", "99", "-1", "1e1", "٣", "9" * 19, "x")),
     ]:
         status, answer = await sent(api, address, body, endpoint.proven(body)[0][1])
@@ -126,14 +127,14 @@ async def test_an_address_is_for_one_sender_and_for_an_endpoint_that_there_is(se
 
 async def test_only_who_knows_the_secret_learns_that_an_endpoint_is_disabled(server: Running, api: Api) -> None:
     endpoint = await made(api, Sender.GENERIC)
-    await api.graphql("mutation ($id: ID!) { disableWebhookEndpoint(id: $id) { enabled } }", id=endpoint.id)
+    await api.change("disableWebhookEndpoint", id=endpoint.id)
     before = await everything(server.db)
 
-    assert await told(api, endpoint, NGINX) == (403, {"error": f"endpoint {endpoint.id} is disabled"})
+    assert await told(api, endpoint, NGINX) == (403, {"error": f"endpoint {endpoint.number} is disabled"})
     assert (await sent(api, endpoint.path, b"{}", {}))[0] == 401
     assert await everything(server.db) == before
 
-    await api.graphql("mutation ($id: ID!) { enableWebhookEndpoint(id: $id) { enabled } }", id=endpoint.id)
+    await api.change("enableWebhookEndpoint", id=endpoint.id)
     await accepted(api, endpoint, NGINX)
 
 
@@ -235,37 +236,30 @@ async def test_a_name_of_a_delivery_that_is_given_to_another_hides_nothing(api: 
 async def test_an_endpoint_that_makes_no_sense_is_not_made(server: Running, api: Api, wanted: dict[str, Any], why: str) -> None:
     before = await everything(server.db)
 
-    code, sentence = await api.refused(CREATE, input={"name": "images", "sender": "GENERIC", **wanted})
+    code, sentence = await api.refusal("createWebhookEndpoint", **{"name": "images", "sender": "GENERIC", **wanted})
 
-    assert (code, why in sentence) == ("BAD_USER_INPUT", True), sentence
+    assert (code, why in sentence) == ("INVALID_INPUT", True), sentence
     assert await everything(server.db) == before
 
 
 async def test_what_was_made_can_be_read_but_for_its_secret(api: Api) -> None:
     wanted = {"name": " our Nexus ", "sender": "NEXUS", "defaultHost": HOST, "repositories": ["**/edge-agent"]}
-    created = (await api.graphql(CREATE, input=wanted))["createWebhookEndpoint"]
-    fields = "id name sender scheme path defaultHost repositories audience serviceAccount enabled"
-    shown = (await api.graphql(f"{{ webhookEndpoint(id: 1) {{ {fields} }} }}"))["webhookEndpoint"]
+    created = (await api.change("createWebhookEndpoint", CREATED, **wanted))["webhookEndpoint"]
+    fields = "id number name sender scheme path defaultHost repositories audience serviceAccount enabled"
+    shown = (await api.graphql(f"{{ webhookEndpoint(number: 1) {{ {fields} }} }}"))["webhookEndpoint"]
 
-    assert shown == created["endpoint"] == {
-        "id": "1", "name": "our Nexus", "sender": "NEXUS", "scheme": "SIGNATURE", "path": "/api/v1/webhooks/nexus/1",
-        "defaultHost": HOST, "repositories": ["**/edge-agent"], "audience": None, "serviceAccount": None, "enabled": True,
+    assert shown == created == {
+        "id": node_id("WebhookEndpoint", 1), "number": 1, "name": "our Nexus", "sender": "NEXUS", "scheme": "SIGNATURE",
+        "path": "/api/v1/webhooks/nexus/1", "defaultHost": HOST, "repositories": ["**/edge-agent"],
+        "audience": None, "serviceAccount": None, "enabled": True,
     }  # fmt: skip
-    code, _ = await api.refused("{ webhookEndpoint(id: 1) { secret } }")
+    code, _ = await api.refused("{ webhookEndpoint(number: 1) { secret } }")
     assert code == "BAD_USER_INPUT"
 
 
-@pytest.mark.parametrize(
-    "move",
-    [
-        "rotateWebhookSecret(id: 7) { secret }",
-        "enableWebhookEndpoint(id: 7) { id }",
-        "disableWebhookEndpoint(id: 7) { id }",
-        "deleteWebhookEndpoint(id: 7) { id }",
-    ],
-)
+@pytest.mark.parametrize("move", ["rotateWebhookSecret", "enableWebhookEndpoint", "disableWebhookEndpoint", "deleteWebhookEndpoint"])
 async def test_an_endpoint_that_is_not_there_cannot_be_changed(api: Api, move: str) -> None:
-    assert await api.refused(f"mutation {{ {move} }}") == ("NOT_FOUND", "there is no endpoint 7")
+    assert await api.refusal(move, id=node_id("WebhookEndpoint", 7)) == ("NOT_FOUND", "there is no endpoint 7")
 
 
 async def test_without_a_token_nobody_makes_reads_or_changes_endpoints(server: Running, api: Api) -> None:
@@ -273,10 +267,10 @@ async def test_without_a_token_nobody_makes_reads_or_changes_endpoints(server: R
     before = await everything(server.db)
 
     for document in [
-        'mutation { createWebhookEndpoint(input: {name: "x", sender: GENERIC}) { secret } }',
-        "mutation { rotateWebhookSecret(id: 1) { secret } }",
-        "mutation { deleteWebhookEndpoint(id: 1) { id } }",
-        "mutation { replayDelivery(id: 1) { id } }",
+        'mutation { createWebhookEndpoint(input: {name: "x", sender: GENERIC}) { __typename } }',
+        f'mutation {{ rotateWebhookSecret(input: {{id: "{endpoint.id}"}}) {{ __typename }} }}',
+        f'mutation {{ deleteWebhookEndpoint(input: {{id: "{endpoint.id}"}}) {{ __typename }} }}',
+        f'mutation {{ replayDelivery(input: {{id: "{node_id("Delivery", 1)}"}}) {{ __typename }} }}',
         "{ webhookEndpoints { nodes { id } } }",
         "{ deliveries { nodes { body } } }",
     ]:
@@ -305,9 +299,9 @@ def token(now: datetime, key: Any = FIRST, **other: object) -> dict[str, str]:
 async def of_google(api: Api) -> str:
     """The path of an endpoint to which Google posts."""
     wanted = {"name": "gar", "sender": "GOOGLE", "audience": AUDIENCE, "serviceAccount": ACCOUNT}
-    created = (await api.graphql(CREATE, input=wanted))["createWebhookEndpoint"]
-    assert (created["secret"], created["endpoint"]["scheme"]) == (None, "OIDC")
-    return str(created["endpoint"]["path"])
+    created = await api.change("createWebhookEndpoint", CREATED, **wanted)
+    assert (created["secret"], created["webhookEndpoint"]["scheme"]) == (None, "OIDC")
+    return str(created["webhookEndpoint"]["path"])
 
 
 async def test_what_google_signed_for_the_service_account_is_heard_and_nothing_else(googled: tuple[Api, Running]) -> None:
@@ -349,10 +343,17 @@ async def test_while_googles_keys_cannot_be_had_the_sender_is_told_to_try_again(
 async def test_where_google_signs_there_is_no_secret_to_rotate(api: Api) -> None:
     await of_google(api)
 
-    assert await api.refused(ROTATE, id="1") == ("BAD_USER_INPUT", "endpoint 1 has no secret: its webhooks carry tokens that Google signs")
+    refusal = await api.refusal("rotateWebhookSecret", id=node_id("WebhookEndpoint", 1))
+
+    assert refusal == ("INVALID_INPUT", "endpoint 1 has no secret: its webhooks carry tokens that Google signs")
 
 
 # Rotation
+
+
+async def rotated(api: Api, endpoint: Made, keep: float) -> str:
+    """The new secret; the old one counts for so many minutes."""
+    return str((await api.change("rotateWebhookSecret", "secret", id=endpoint.id, keepOldMinutes=keep))["secret"])
 
 
 async def heard_with(api: Api, endpoint: Made, secret: str) -> int:
@@ -367,7 +368,7 @@ async def test_after_a_rotation_the_old_secret_counts_for_as_long_as_was_said(
 ) -> None:
     endpoint = await made(api, sender, scheme)
 
-    new = (await api.graphql(ROTATE, id=endpoint.id, keep=60))["rotateWebhookSecret"]["secret"]
+    new = await rotated(api, endpoint, keep=60)
 
     assert new != endpoint.secret
     assert [await heard_with(api, endpoint, secret) for secret in (new, endpoint.secret)] == [202, 202]
@@ -379,9 +380,9 @@ async def test_after_a_rotation_the_old_secret_counts_for_as_long_as_was_said(
 
 async def test_a_secret_that_is_out_is_void_at_once(api: Api) -> None:
     endpoint = await made(api, Sender.GENERIC)
-    second = (await api.graphql(ROTATE, id=endpoint.id, keep=60))["rotateWebhookSecret"]["secret"]
+    second = await rotated(api, endpoint, keep=60)
 
-    third = (await api.graphql(ROTATE, id=endpoint.id, keep=0))["rotateWebhookSecret"]["secret"]
+    third = await rotated(api, endpoint, keep=0)
 
     assert [await heard_with(api, endpoint, secret) for secret in (endpoint.secret, second, third)] == [401, 401, 202]
 
@@ -391,7 +392,9 @@ async def test_an_old_secret_is_kept_for_a_week_at_the_most(server: Running, api
     endpoint = await made(api, Sender.GENERIC)
     before = await everything(server.db)
 
-    assert await api.refused(ROTATE, id=endpoint.id, keep=keep) == ("BAD_USER_INPUT", "keepOldMinutes: 0 to 10080, a week")
+    refusal = await api.refusal("rotateWebhookSecret", id=endpoint.id, keepOldMinutes=keep)
+
+    assert refusal == ("INVALID_INPUT", "keepOldMinutes: 0 to 10080, a week")
     assert await everything(server.db) == before
 
 
@@ -403,13 +406,13 @@ async def test_an_endpoint_speaks_only_for_its_repositories_however_often_it_is_
     await api.policy(imagePattern="**")
     endpoint = await made(api, Sender.GENERIC, repositories=["ghcr.io/acme/**"])
     foreign, own = await accepted(api, endpoint, NGINX), await accepted(api, endpoint, {"image": "ghcr.io/acme/app:1.1"})
-    refusal = [f"endpoint {endpoint.id} may not speak for nginx"]
+    refusal = [f"endpoint {endpoint.number} may not speak for nginx"]
 
     assert await decisions(api, foreign) == refusal
     assert [said.partition(",")[0] for said in await decisions(api, own)] == ["started rollout 1"]
     assert await accepted(api, endpoint, NGINX) == foreign
     assert await decisions(api, foreign) == refusal
-    await api.graphql("mutation ($id: ID!) { replayDelivery(id: $id) { id } }", id=foreign)
+    await api.change("replayDelivery", id=node_id("Delivery", foreign))
     assert await decisions(api, foreign) == refusal
     assert await rollouts(api) == ["ghcr.io/acme/app:1.1"]
     [push] = (await api.delivery(foreign))["pushes"]
@@ -428,8 +431,8 @@ async def test_of_several_images_those_it_may_speak_for_go_ahead(api: Api) -> No
     delivery = await accepted(api, endpoint, POSTS[Sender.QUAY].body)
     await api.decided(delivery)
 
-    said = {push["image"]: push["decisions"][0]["decision"] for push in (await api.delivery(delivery))["pushes"]}
-    assert said["quay.io/acme/edge-agent:latest"] == f"endpoint {endpoint.id} may not speak for quay.io/acme/edge-agent"
+    said = {push["image"]: push["decisions"][0]["sentence"] for push in (await api.delivery(delivery))["pushes"]}
+    assert said["quay.io/acme/edge-agent:latest"] == f"endpoint {endpoint.number} may not speak for quay.io/acme/edge-agent"
     assert said["quay.io/acme/edge-agent:1.4.2"].startswith("started rollout 1")
 
 

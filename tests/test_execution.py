@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Generator, Iterator
 from copy import copy
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from enum import Enum, StrEnum
 from typing import Annotated, Any, NewType, Union
 
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as drawn
 from hypothesis import strategies as st
 from strawberry.execution import optimized_is_awaitable
+from strawberry.extensions import FieldExtension, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -43,6 +44,13 @@ def _fussy(value: Any) -> Any:
     return None if value == "null" else f"fussy {value}"
 
 
+class Louder(FieldExtension):
+    """Changes what an attribute holds."""
+
+    def resolve(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> str:
+        return f"{next_(source, info, **kwargs)}!"
+
+
 @strawberry.interface
 class Named:
     name: str
@@ -54,8 +62,10 @@ class Leaf(Named):
     ratio: float | None
     flag: bool
     fussy: Fussy | None
+    strict: Fussy
     colour: Colour
     sizes: list[Size | None]
+    loud: str = strawberry.field(extensions=[Louder()], default="loud")
 
     @strawberry.field
     def shouted(self) -> str:
@@ -72,6 +82,24 @@ class Twig:
 
 
 @strawberry.type
+class Picky:
+    """Says by itself what belongs to it, and where."""
+
+    key: str
+
+    @classmethod
+    def is_type_of(cls, value: object, info: Any) -> bool:
+        return isinstance(value, cls) and (value.key, info.field_name) != ("k", "picky")
+
+
+@strawberry.type
+class Lost(Exception):
+    """An object that is an exception, and raised wherever it stands."""
+
+    reason: str
+
+
+@strawberry.type
 class Branch(Named):
     twig: Twig
     twigs: list[Twig | None]
@@ -79,6 +107,8 @@ class Branch(Named):
     grid: list[list[Leaf | None]]
     anything: Named | None
     either: Annotated[Union[Leaf, "Branch"], strawberry.union("Either")]
+    picky: Picky | None
+    lost: Lost | None
 
     @strawberry.field
     def again(self) -> "Branch":
@@ -103,7 +133,9 @@ class Query:
 
 
 CONFIG = StrawberryConfig(scalar_map={Fussy: strawberry.scalar(name="Fussy", serialize=_fussy, parse_value=str)})
-SCHEMA = strawberry.Schema(Query, types=[Leaf, Branch], config=CONFIG)
+SCHEMA = strawberry.Schema(Query, config=CONFIG)
+SORTED = strawberry.Schema(Query, config=replace(CONFIG, sort_schema=True))
+"""As ours is; only enums of strings survive that."""
 
 
 class Soon:
@@ -131,20 +163,20 @@ class Raising(Leaf):
     """An object whose attribute fails."""
 
     @property
-    def number(self) -> int:  # type: ignore[override]
+    def number(self) -> int:
         raise RuntimeError("nobody has counted")
 
     @number.setter
     def number(self, _: int) -> None: ...
 
 
-NOISE = st.sampled_from([None, "text", -1, 2**40, float("nan"), True, ValueError("as a value"), object(), {}, Size.BIG, Colour.RED])
+NOISE = [None, "text", "raise", "null", -1, 2**40, float("nan"), True, ValueError("as a value"), object(), {}, Size.BIG, Colour.RED]
 LEAVES = st.sampled_from(
     [
-        Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), colour=Colour.RED, sizes=[Size.BIG, None]),
-        Leaf(name="", number=-(2**31), ratio=None, flag=False, fussy=None, colour=Colour.GREEN, sizes=[]),
+        Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), strict=Fussy("c"), colour=Colour.RED, sizes=[Size.BIG, None]),
+        Leaf(name="", number=-(2**31), ratio=None, flag=False, fussy=None, strict=Fussy(""), colour=Colour.GREEN, sizes=[]),
         # What graphql-core puts right: a number as a string, a whole number for a fraction, the value of an enum for its member.
-        Leaf(name=7, number="7", ratio=2, flag=1, fussy=True, colour="red", sizes=["large"]),  # type: ignore[arg-type, list-item]
+        Leaf(name=7, number="7", ratio=2, flag=1, fussy=True, strict=7, colour="red", sizes=["large"]),  # type: ignore[arg-type, list-item]
     ]
 ).map(copy)
 TWIGS = st.builds(Twig, key=st.sampled_from(["k", 7]), leaf=st.none() | LEAVES, next=st.none())
@@ -158,6 +190,8 @@ BRANCHES = st.builds(
     grid=st.lists(st.lists(st.none() | LEAVES, max_size=2), max_size=2),
     anything=st.none() | LEAVES,
     either=LEAVES,
+    picky=st.sampled_from([None, Picky(key="k"), Picky(key="l")]).map(copy),
+    lost=st.sampled_from([None, Lost(reason="it fell")]),
 )
 WORLDS = st.builds(Query, branch=BRANCHES, leaves=st.lists(LEAVES, max_size=3))
 
@@ -166,12 +200,18 @@ WORLDS = st.builds(Query, branch=BRANCHES, leaves=st.lists(LEAVES, max_size=3))
 def worlds(draw: st.DrawFn) -> Query:
     """Objects of which a few hold what they should not, or what has to be awaited, or a list that is none."""
     world = draw(WORLDS)
-    for _ in range(draw(st.integers(0, 4))):
-        holder, key, value = draw(st.sampled_from(list(_places(world))))
-        wrong = [draw(NOISE), Soon(value), *([tuple(value), Some(value)] if isinstance(value, list) else [])]
-        wrong += [Raising(**vars(value))] if type(value) is Leaf else []
-        _put(holder, key, draw(st.sampled_from(wrong)))
+    for _ in range(draw(st.integers(0, 6))):
+        places = list(_places(world))
+        large = [place for place in places if isinstance(place[2], list) or is_dataclass(place[2])]
+        holder, key, value = draw(st.sampled_from(large or places) | st.sampled_from(places))
+        _put(holder, key, draw(st.sampled_from(_wrong(value)) | st.sampled_from(_wrong(value)[len(NOISE) :])))
     return world
+
+
+def _wrong(value: object) -> list[object]:
+    """What may stand in the place of this."""
+    others = [Soon(value), *([tuple(value), Some(value)] if isinstance(value, list) else [])]
+    return [*NOISE, *others, *([Raising(**vars(value))] if type(value) is Leaf else [])]
 
 
 def _places(holder: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -191,7 +231,7 @@ def _put(holder: Any, key: Any, value: object) -> None:
 
 _FIELDS: dict[str, dict[str, str | None]] = {
     "Named": {"name": None},
-    "Leaf": dict.fromkeys(["name", "number", "ratio", "flag", "fussy", "colour", "sizes", "shouted"]),
+    "Leaf": dict.fromkeys(["name", "number", "ratio", "flag", "fussy", "strict", "colour", "sizes", "loud", "shouted"]),
     "Twig": {"key": None, "leaf": "Leaf", "next": "Twig"},
     "Branch": {
         "name": None,
@@ -201,12 +241,15 @@ _FIELDS: dict[str, dict[str, str | None]] = {
         "grid": "Leaf",
         "anything": "Named",
         "either": "Either",
+        "picky": "Picky",
+        "lost": "Lost",
         "again": "Branch",
         "later": "Leaf",
         "later(turns: 2)": "Leaf",
     },
+    "Picky": {"key": None},
+    "Lost": {"reason": None},
     "Either": {},
-    "Query": {"branch": "Branch", "leaves": "Leaf", "branches": "Branch"},
 }
 _WITHIN = {
     "Named": ["Leaf", "Branch", "Named"],
@@ -218,63 +261,60 @@ _DIRECTIVES = st.sampled_from([""] * 12 + ["@skip(if: $yes)", "@include(if: $yes
 
 
 @st.composite
-def selections(draw: st.DrawFn, kind: str, depth: int = 3) -> str:
+def selections(draw: st.DrawFn, kind: str, depth: int) -> str:
     """A selection set on this type, with aliases, fragments and directives."""
-    chosen = draw(st.lists(st.sampled_from(["field", "field", "field", "typename", "fragment", "spread"]), min_size=1, max_size=6))
-    parts = [_part(draw, part, kind, depth) for part in chosen]
-    return f"{{ {' '.join(parts)} __typename }}"
+    parts = draw(st.lists(st.sampled_from(["field"] * 5 + ["fragment", "spread"]), min_size=2, max_size=5))
+    return f"{{ {' '.join(_part(draw, part, kind, depth) for part in parts)} __typename }}"
 
 
 def _part(draw: st.DrawFn, part: str, kind: str, depth: int) -> str:
     directive = draw(_DIRECTIVES)
-    if part == "fragment":
+    if part == "fragment" and depth:
         within = draw(st.sampled_from(_WITHIN.get(kind, [kind])))
-        return f"... on {within} {directive} {draw(selections(within, depth - 1))}" if depth else "__typename"
-    if part == "spread" and kind != "Query":
-        return f"...{'Both' if kind != 'Twig' else 'Of'} {directive}"
+        return f"... on {within} {directive} {draw(selections(within, depth - 1))}"
     fields = [name for name, of in _FIELDS[kind].items() if of is None or depth]
-    if part == "typename" or not fields:
-        return f"{draw(st.sampled_from(['', 'kind: ']))}__typename {directive}"
+    if part == "spread" or not fields:
+        return f"...{'Both' if kind in _WITHIN else 'Of'} {directive}"
     name = draw(st.sampled_from(fields))
-    of = _FIELDS[kind][name]
-    return f"{draw(st.sampled_from(['', '', 'a: ']))}{name} {directive} {draw(selections(of, depth - 1)) if of else ''}"
+    return f"{draw(st.sampled_from(['', '', 'a: ']))}{name} {directive} {_nested(draw, _FIELDS[kind][name], depth)}"
+
+
+def _nested(draw: st.DrawFn, kind: str | None, depth: int) -> str:
+    return "" if kind is None else draw(selections(kind, depth - 1))
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """A query, and two fragments that any object may be asked for."""
-    both = f"fragment Both on Named {{ name ... on Leaf {draw(selections('Leaf', 0))} }}"
-    return f"query Q($yes: Boolean!) {draw(selections('Query'))} {both} fragment Of on Twig {{ key leaf {{ number name }} }}"
+    """A query for the branch and the leaves, and two fragments that any object may be asked for."""
+    branch, leaves, branches = [draw(selections(kind, depth)) for kind, depth in (("Branch", 3), ("Leaf", 1), ("Branch", 2))]
+    query = f"query Q($yes: Boolean!) {{ branch {branch} leaves {leaves} branches {draw(_DIRECTIVES)} {branches} }}"
+    both = f"fragment Both on Named {{ name ... on Leaf {{ number {draw(_DIRECTIVES)} fussy strict sizes }} }}"
+    return f"{query} {both} fragment Of on Twig {{ key leaf {{ flag colour {draw(_DIRECTIVES)} ratio }} }}"
 
 
-def _executed(document: DocumentNode, root: object, yes: bool, by: type[StrawberryGraphQLCoreExecutionContext]) -> Any:
-    return execute(
-        SCHEMA._schema,
-        document,
-        root,
-        variable_values={"yes": yes},
-        executor_class=by,
-        is_awaitable=optimized_is_awaitable,
-        operation_extensions=None,
-    )
-
-
-async def _said(document: DocumentNode, root: object, yes: bool, by: type[StrawberryGraphQLCoreExecutionContext]) -> tuple[str, list[Any]]:
+async def _said(
+    document: DocumentNode, root: object, yes: bool, by: type[StrawberryGraphQLCoreExecutionContext], schema: strawberry.Schema = SCHEMA
+) -> tuple[str, list[Any]]:
     """Data with the order of its fields and the types of its values, and all there is to know of each error."""
-    result = _executed(document, root, yes, by)
+    given: dict[str, Any] = {
+        "variable_values": {"yes": yes},
+        "executor_class": by,
+        "is_awaitable": optimized_is_awaitable,
+        "operation_extensions": None,
+    }
+    result = execute(schema._schema, document, root, **given)
     if not isinstance(result, ExecutionResult):
         result = await result
-    return repr(result.data), [(_told(error), type(error.original_error)) for error in result.errors or []]
+    return repr(result.data), [_told(error) for error in result.errors or []]
 
 
 def _told(error: GraphQLError) -> tuple[Any, ...]:
-    return error.message, error.path, error.locations, error.extensions
+    return error.message, error.path, error.locations, error.extensions, type(error.original_error)
 
 
-async def _compared(text: str, root: object) -> None:
-    document, asked = parse(text), parse(text)
-    for yes in (True, False, True):  # thrice, as what was learned of a document is kept with it
-        expected = await _said(asked, root, yes, StrawberryGraphQLCoreExecutionContext)
+async def _compared(document: DocumentNode, root: object, *variables: bool) -> None:
+    for yes in variables:
+        expected = await _said(document, root, yes, StrawberryGraphQLCoreExecutionContext)
         assert await _said(document, root, yes, PlainExecutor) == expected
 
 
@@ -284,7 +324,102 @@ def runner() -> Iterator[asyncio.Runner]:
         yield running
 
 
-@drawn(max_examples=250, deadline=None)
+@drawn(max_examples=100, deadline=None)
 @given(text=documents(), root=worlds())
 def test_whatever_is_asked_of_whatever_objects_the_answer_is_that_of_graphql_core(runner: asyncio.Runner, text: str, root: object) -> None:
-    runner.run(_compared(text, root))
+    runner.run(_compared(parse(text), root, True, False, True))  # thrice, as what was learned of a document is kept with it
+
+
+LEAF = "{ name number ratio flag fussy strict colour sizes loud shouted }"
+EVERYTHING = f"""
+    query Q($yes: Boolean!) {{
+      leaves {LEAF}
+      branch {{
+        name
+        twig {{ key leaf {{ number }} next {{ key }} }}
+        twigs {{ key }} leaves {{ number }} grid {{ fussy }}
+        anything {{ name }} either {{ ... on Leaf {{ flag }} }}
+        picky {{ key }} lost {{ reason }} later @include(if: $yes) {{ name }}
+      }}
+    }}
+"""
+
+
+def test_whatever_an_attribute_holds_the_answer_is_that_of_graphql_core(runner: asyncio.Runner) -> None:
+    document = parse(EVERYTHING)
+    for number, (_, _, value) in enumerate(_places(_a_world())):
+        for wrong in _wrong(value):
+            world = _a_world()
+            holder, key, _ = list(_places(world))[number]
+            _put(holder, key, wrong)
+            runner.run(_compared(document, world, True))
+
+
+def _a_world() -> Query:
+    """One of everything."""
+    twig = Twig(key=strawberry.ID("k"), leaf=_a_leaf(), next=Twig(key=strawberry.ID("l"), leaf=None, next=None))
+    branch = Branch(
+        name="b",
+        twig=twig,
+        twigs=[None],
+        leaves=[_a_leaf()],
+        grid=[[_a_leaf(), None]],
+        anything=_a_leaf(),
+        either=_a_leaf(),
+        picky=Picky(key="l"),
+        lost=None,
+    )
+    return Query(branch=branch, leaves=[_a_leaf()])
+
+
+def _a_leaf() -> Leaf:
+    return Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), strict=Fussy("c"), colour=Colour.GREEN, sizes=[Size.BIG, None])
+
+
+class Counting(PlainExecutor):
+    """Counts the fields that went the general way."""
+
+    executed: list[str] = []  # noqa: RUF012 – of all operations
+
+    def execute_field(self, parent_type: Any, source: Any, field_details_list: Any, path: Any, position_context: Any) -> Any:
+        self.executed.append(path.key)
+        return super().execute_field(parent_type, source, field_details_list, path, position_context)
+
+
+@pytest.fixture
+def executed() -> list[str]:
+    Counting.executed.clear()
+    return Counting.executed
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, SORTED])
+@pytest.mark.parametrize(
+    ("selection", "general"),
+    [
+        ("branch { twigs { key } leaves { number flag name } kind: __typename }", []),
+        ("branches { name twig { key leaf { number sizes } } grid { fussy ratio } __typename }", ["branches"]),
+        ("branch { name leaves { number shouted } twig { key } }", ["branch", "leaves", "shouted"]),
+        ("branch { name picky { key } }", ["branch", "picky"]),
+    ],
+)
+async def test_only_what_is_not_plain_is_executed(
+    executed: list[str], schema: strawberry.Schema, selection: str, general: list[str]
+) -> None:
+    await _said(parse(f"{{ {selection} }}"), _a_world(), True, Counting, schema)
+
+    assert executed == general
+
+
+async def test_an_extension_that_watches_resolvers_sees_every_field() -> None:
+    class Watching(SchemaExtension):
+        def resolve(self, _next: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(info.field_name)
+            return _next(root, info, *args, **kwargs)
+
+    seen: list[str] = []
+    schema = strawberry.Schema(Query, config=CONFIG, extensions=[Watching], execution_context_class=PlainExecutor)
+
+    result = await schema.execute("{ leaves { name number } }", root_value=Query(branch=None, leaves=[_a_leaf()]))
+
+    assert result.errors is None
+    assert seen == ["leaves", "name", "number"]

@@ -11,14 +11,10 @@ SEED = "7838cecf-567c-4d54-9e48-62b4471df6bd"
 OTHERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(9)]
 WEBHOOK = {"repository": {"repo_name": "nginx"}, "push_data": {"tag": "latest"}}
 
-POLICY = """
-mutation ($healthCheck: Boolean!) {
-  createPolicy(input: {
-    imagePattern: "nginx*", updateStrategy: STAGED, stagedBatches: 3, batchDelayMinutes: 1,
-    healthCheckEnabled: $healthCheck, soakMinutes: 2, autoRollbackEnabled: true, maxFailureRate: 0.2, enabled: true
-  }) { id }
-}
-"""
+POLICY = {
+    "imagePattern": "nginx*", "updateStrategy": "STAGED", "stagedBatches": 3, "batchDelayMinutes": 1, "soakMinutes": 2,
+    "autoRollbackEnabled": True, "maxFailureRate": 0.2, "enabled": True,
+}  # fmt: skip
 
 
 class Story:
@@ -40,9 +36,9 @@ class Story:
 
     async def device(self) -> Any:
         answer = await self.api.graphql(
-            """query ($uuid: ID!) { device(uuid: $uuid) {
+            """query ($uuid: UUID!) { device(uuid: $uuid) {
                  targetState { version apps }
-                 rollouts { nodes { status batchNumber scheduledAt rollout { id } } }
+                 rollouts { nodes { status batchNumber scheduledAt rollout { number } } }
                } }""",
             uuid=SEED,
         )
@@ -52,8 +48,8 @@ class Story:
         return str((await self.device())["rollouts"]["nodes"][0]["status"])
 
     async def events(self) -> list[str]:
-        answer = await self.api.graphql('{ rollout(id: "1") { events(first: 100) { nodes { type } } } }')
-        return [event["type"] for event in answer["rollout"]["events"]["nodes"]]
+        answer = await self.api.graphql("{ rollout(number: 1) { events(first: 100) { nodes { name } } } }")
+        return [event["name"] for event in answer["rollout"]["events"]["nodes"]]
 
 
 async def _story(api: Api, clock: MovableClock, *, health_check: bool) -> Story:
@@ -63,7 +59,7 @@ async def _story(api: Api, clock: MovableClock, *, health_check: bool) -> Story:
     others = [await api.device(uuid, web("nginx:alpine")) for uuid in OTHERS]
     await seed.obey()  # of ten devices it alone is awake, and so the first in rank
     await api.seen(SEED)
-    await api.graphql(POLICY, healthCheck=health_check)
+    await api.change("createPolicy", **POLICY | {"healthCheckEnabled": health_check})
     answers = [await api.webhook(WEBHOOK) for _ in range(3)]
     assert [status for status, _ in answers] == [202, 202, 202]
     story = Story(api, clock, seed, others)
@@ -149,5 +145,5 @@ async def test_a_device_that_fails_takes_everybody_back_to_their_own_image(api: 
 
     device = await story.device()
     assert (device["targetState"]["version"], device["rollouts"]["nodes"][0]["status"]) == (15, "ROLLED_BACK")
-    assert "blocked" in (await api.told(WEBHOOK))[-1]["decision"]
+    assert "blocked" in (await api.told(WEBHOOK))[-1]["sentence"]
     assert await story.status() == "ROLLED_BACK"

@@ -18,7 +18,7 @@ from domain.images import Image
 from domain.provisioning import Wanted
 from monitor.intake import take_in
 from registries.webhooks import Received
-from resolvers import aside, deliveries, devices, endpoints, explanations, fleet, policies, provisioning, pushes, rollouts
+from resolvers import aside, deliveries, devices, endpoints, fleet, policies, provisioning, pushes, rollouts
 from resolvers.context import Context
 from storage import deliveries as stored_deliveries
 from storage import members, selecting, targets
@@ -29,7 +29,7 @@ from storage import rollouts as stored_rollouts
 from storage.connection import Connection
 from storage.selecting import Shared
 from tests.clock import MovableClock
-from tests.factories import a_policy, a_rollout, at, push
+from tests.factories import a_policy, a_rollout, at
 from tests.field import Field
 from tests.fuses import Fuse, an_instance
 from tests.looking import read_by
@@ -154,7 +154,6 @@ def asked(world: World) -> dict[str, tuple[Asked, Sequence[Any]]]:
     of_pushes: dict[str, Asked] = {"pushes": pushes.many, "decisions": pushes.decisions_of}
     everything: list[tuple[dict[str, Asked], Sequence[Any]]] = [
         (of_devices, world.devices),
-        ({"explanations": explanations.of_devices}, world.devices),
         (of_fleets, FLEETS),
         (of_keys, world.keys),
         (of_endpoints, world.endpoints),
@@ -185,21 +184,7 @@ async def test_a_hundred_take_as_many_statements_as_one(operator: Context, world
     async with an_instance(database_url, clock) as db:
         ctx = replace(operator, db=db)
         for name, (ask, keys) in asked(world).items():
-            if name != "explanations":  # which counts the rollouts that devices are in, each once
-                assert await statements(ask(ctx, keys[:1])) == await statements(ask(ctx, a_hundred(keys))) <= 4, name
-
-
-async def test_devices_of_one_rollout_are_explained_in_as_many_statements_as_one(
-    field: Field, database_url: str, clock: MovableClock
-) -> None:
-    some = await field.devices(100)
-    await a_policy(field.operator)
-    await push(field.operator, "nginx:2.0.0")
-    await field.later(seconds=1)
-    async with an_instance(database_url, clock) as db:
-        ctx = replace(field.operator, db=db)
-
-        assert await statements(explanations.of_devices(ctx, some[:1])) == await statements(explanations.of_devices(ctx, some))
+            assert await statements(ask(ctx, keys[:1])) == await statements(ask(ctx, a_hundred(keys))) <= 4, name
 
 
 async def statements(question: Awaitable[object]) -> int:

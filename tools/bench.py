@@ -25,7 +25,7 @@ from server.embedded import embedded_postgres
 from storage import rollouts as storage
 from storage.database import Database
 from storage.migrate import migrate
-from tools import poll_bench, webhook_load
+from tools import poll_bench, query_bench, webhook_load
 from tools.crowd import crowd
 from tools.figures import Figure
 from tools.pushing import pushed
@@ -120,7 +120,9 @@ async def measure(url: str, some: int, many: int) -> list[Figure]:
 
 
 async def _all(url: str, some: int, many: int) -> AsyncIterator[Figure]:
-    """The figures of polls and those of the engine, each on a database of their own."""
+    """The figures of queries, which need no database; those of polls and those of the engine, each on one of their own."""
+    async for figure in query_bench.figures():
+        yield figure
     async with Database.connect(url) as db, db.reading() as conn:
         await conn.execute("create database polls")
     for at, measured in ((urlsplit(url)._replace(path="/polls").geturl(), poll_bench.figures), (url, figures)):

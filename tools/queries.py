@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from enum import StrEnum
 
 import strawberry
@@ -47,15 +47,8 @@ class Device:
 
 
 def _device(number: int) -> Device:
-    fleet = None if number % 2 else "berlin"
-    return Device(
-        id=strawberry.ID(f"RGV2aWNlOj{number}"),
-        name=f"lamp {number}",
-        image="acme/lamp:1.0.0",
-        version=14,
-        status=Status.ONLINE,
-        fleet=fleet,
-    )
+    key, fleet = strawberry.ID(f"RGV2aWNlOj{number}"), None if number % 2 else "berlin"
+    return Device(id=key, name=f"lamp {number}", image="acme/lamp:1.0.0", version=14, status=Status.ONLINE, fleet=fleet)
 
 
 DEVICES = [_device(number) for number in range(50)]
@@ -100,14 +93,10 @@ def ours() -> ASGIApp:
 
 
 @asynccontextmanager
-async def _serving(name: str) -> AsyncIterator[str]:
+async def serving(name: str) -> AsyncIterator[str]:
+    """The address of one of them, which runs as long as the block."""
     async with living(Process("tools.queries", name)) as process:
         yield process.url
-
-
-def serving(name: str) -> AbstractAsyncContextManager[str]:
-    """The address of one of them, which runs as long as the block."""
-    return _serving(name)
 
 
 def main() -> None:
