@@ -95,9 +95,7 @@ class AsyncBaseClient:
     ) -> None:
         self.url = url
         self.headers = headers
-        self.http_client = (
-            http_client if http_client else httpx.AsyncClient(headers=headers)
-        )
+        self.http_client = http_client if http_client else httpx.AsyncClient(headers=headers)
 
         self.ws_url = ws_url
         self.ws_headers = ws_headers or {}
@@ -122,9 +120,7 @@ class AsyncBaseClient:
         variables: Optional[dict[str, Any]] = None,
         **kwargs: Any,
     ) -> Response:
-        processed_variables = (
-            self._convert_dict_to_json_serializable(variables) if variables else {}
-        )
+        processed_variables = self._convert_dict_to_json_serializable(variables) if variables else {}
         return await self._execute_json(
             query=query,
             operation_name=operation_name,
@@ -134,27 +130,21 @@ class AsyncBaseClient:
 
     def get_data(self, response: Response) -> dict[str, Any]:
         if not (200 <= response.status_code <= 299):
-            raise GraphQLClientHttpError(
-                status_code=response.status_code, response=response
-            )
+            raise GraphQLClientHttpError(status_code=response.status_code, response=response)
 
         try:
             response_json = response.json()
         except ValueError as exc:
             raise GraphQLClientInvalidResponseError(response=response) from exc
 
-        if (not isinstance(response_json, dict)) or (
-            "data" not in response_json and "errors" not in response_json
-        ):
+        if (not isinstance(response_json, dict)) or ("data" not in response_json and "errors" not in response_json):
             raise GraphQLClientInvalidResponseError(response=response)
 
         data = response_json.get("data")
         errors = response_json.get("errors")
 
         if errors:
-            raise GraphQLClientGraphQLMultiError.from_errors_dicts(
-                errors_dicts=errors, data=data
-            )
+            raise GraphQLClientGraphQLMultiError.from_errors_dicts(errors_dicts=errors, data=data)
 
         return cast(dict[str, Any], data)
 
@@ -187,9 +177,7 @@ class AsyncBaseClient:
                     timeout=5.0,
                 )
             except asyncio.TimeoutError as exc:
-                raise GraphQLClientError(
-                    "Connection ack not received within 5 seconds"
-                ) from exc
+                raise GraphQLClientError("Connection ack not received within 5 seconds") from exc
             await self._send_subscribe(
                 websocket,
                 operation_id=operation_id,
@@ -203,14 +191,8 @@ class AsyncBaseClient:
                 if data and "connection_ack" not in data:
                     yield data
 
-    def _convert_dict_to_json_serializable(
-        self, dict_: dict[str, Any]
-    ) -> dict[str, Any]:
-        return {
-            key: self._convert_value(value)
-            for key, value in dict_.items()
-            if value is not UNSET
-        }
+    def _convert_dict_to_json_serializable(self, dict_: dict[str, Any]) -> dict[str, Any]:
+        return {key: self._convert_value(value) for key, value in dict_.items() if value is not UNSET}
 
     def _convert_value(self, value: Any) -> Any:
         if isinstance(value, PydanticBaseModel):
@@ -239,9 +221,7 @@ class AsyncBaseClient:
         )
 
     async def _send_connection_init(self, websocket: ClientConnection) -> None:
-        payload: dict[str, Any] = {
-            "type": GraphQLTransportWSMessageType.CONNECTION_INIT.value
-        }
+        payload: dict[str, Any] = {"type": GraphQLTransportWSMessageType.CONNECTION_INIT.value}
         if self.ws_connection_init_payload:
             payload["payload"] = self.ws_connection_init_payload
         await websocket.send(json.dumps(payload))
@@ -266,9 +246,7 @@ class AsyncBaseClient:
             "operationName": operation_name,
         }
         if variables:
-            payload_inner["variables"] = self._convert_dict_to_json_serializable(
-                variables
-            )
+            payload_inner["variables"] = self._convert_dict_to_json_serializable(variables)
         payload: dict[str, Any] = {
             "id": operation_id,
             "type": GraphQLTransportWSMessageType.SUBSCRIBE.value,
@@ -294,9 +272,7 @@ class AsyncBaseClient:
             raise GraphQLClientInvalidMessageFormat(message=message)
 
         if expected_type and expected_type != type_:
-            raise GraphQLClientInvalidMessageFormat(
-                f"Invalid message received. Expected: {expected_type.value}"
-            )
+            raise GraphQLClientInvalidMessageFormat(f"Invalid message received. Expected: {expected_type.value}")
 
         if type_ == GraphQLTransportWSMessageType.NEXT:
             if "data" not in payload:
@@ -306,13 +282,9 @@ class AsyncBaseClient:
         if type_ == GraphQLTransportWSMessageType.COMPLETE:
             await websocket.close()
         elif type_ == GraphQLTransportWSMessageType.PING:
-            await websocket.send(
-                json.dumps({"type": GraphQLTransportWSMessageType.PONG.value})
-            )
+            await websocket.send(json.dumps({"type": GraphQLTransportWSMessageType.PONG.value}))
         elif type_ == GraphQLTransportWSMessageType.ERROR:
-            raise GraphQLClientGraphQLMultiError.from_errors_dicts(
-                errors_dicts=payload, data=message_dict
-            )
+            raise GraphQLClientGraphQLMultiError.from_errors_dicts(errors_dicts=payload, data=message_dict)
         elif type_ == GraphQLTransportWSMessageType.CONNECTION_ACK:
             return {"connection_ack": True}
 

@@ -156,9 +156,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {}
-        response = await self.execute(
-            query=query, operation_name="Check", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Check", variables=variables, **kwargs)
         data = self.get_data(response)
         return Check.model_validate(data).rollouts
 
@@ -207,9 +205,7 @@ class Api(AsyncBaseClient):
             "after": after,
             "filter": filter_,
         }
-        response = await self.execute(
-            query=query, operation_name="Devices", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Devices", variables=variables, **kwargs)
         data = self.get_data(response)
         return Devices.model_validate(data).devices
 
@@ -283,9 +279,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"id": id, "uuid": uuid}
-        response = await self.execute(
-            query=query, operation_name="Device", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Device", variables=variables, **kwargs)
         data = self.get_data(response)
         return Device.model_validate(data).device
 
@@ -331,9 +325,7 @@ class Api(AsyncBaseClient):
             "after": after,
             "filter": filter_,
         }
-        response = await self.execute(
-            query=query, operation_name="Policies", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Policies", variables=variables, **kwargs)
         data = self.get_data(response)
         return Policies.model_validate(data).policies
 
@@ -415,9 +407,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"id": id, "number": number}
-        response = await self.execute(
-            query=query, operation_name="Policy", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Policy", variables=variables, **kwargs)
         data = self.get_data(response)
         return Policy.model_validate(data).policy
 
@@ -436,9 +426,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"id": id, "number": number}
-        response = await self.execute(
-            query=query, operation_name="FindPolicy", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="FindPolicy", variables=variables, **kwargs)
         data = self.get_data(response)
         return FindPolicy.model_validate(data).policy
 
@@ -486,9 +474,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="CreatePolicy", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="CreatePolicy", variables=variables, **kwargs)
         data = self.get_data(response)
         return CreatePolicy.model_validate(data).create_policy
 
@@ -536,9 +522,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="EnablePolicy", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="EnablePolicy", variables=variables, **kwargs)
         data = self.get_data(response)
         return EnablePolicy.model_validate(data).enable_policy
 
@@ -586,9 +570,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="DisablePolicy", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="DisablePolicy", variables=variables, **kwargs)
         data = self.get_data(response)
         return DisablePolicy.model_validate(data).disable_policy
 
@@ -636,9 +618,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="DeletePolicy", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="DeletePolicy", variables=variables, **kwargs)
         data = self.get_data(response)
         return DeletePolicy.model_validate(data).delete_policy
 
@@ -691,9 +671,7 @@ class Api(AsyncBaseClient):
             "after": after,
             "filter": filter_,
         }
-        response = await self.execute(
-            query=query, operation_name="Rollouts", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Rollouts", variables=variables, **kwargs)
         data = self.get_data(response)
         return Rollouts.model_validate(data).rollouts
 
@@ -786,9 +764,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"id": id, "number": number}
-        response = await self.execute(
-            query=query, operation_name="Rollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="Rollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return Rollout.model_validate(data).rollout
 
@@ -809,9 +785,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"id": id, "number": number}
-        response = await self.execute(
-            query=query, operation_name="FindRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="FindRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return FindRollout.model_validate(data).rollout
 
@@ -876,9 +850,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"policy": policy, "image": image, "also": also}
-        response = await self.execute(
-            query=query, operation_name="PreviewRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="PreviewRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return PreviewRollout.model_validate(data).preview_rollout
 
@@ -933,9 +905,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="CreateRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="CreateRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return CreateRollout.model_validate(data).create_rollout
 
@@ -990,9 +960,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="StartRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="StartRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return StartRollout.model_validate(data).start_rollout
 
@@ -1047,9 +1015,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="ApproveRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="ApproveRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return ApproveRollout.model_validate(data).approve_rollout
 
@@ -1104,9 +1070,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="RejectRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="RejectRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return RejectRollout.model_validate(data).reject_rollout
 
@@ -1161,9 +1125,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="PromoteRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="PromoteRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return PromoteRollout.model_validate(data).promote_rollout
 
@@ -1218,9 +1180,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="PauseRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="PauseRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return PauseRollout.model_validate(data).pause_rollout
 
@@ -1275,9 +1235,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="ResumeRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="ResumeRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return ResumeRollout.model_validate(data).resume_rollout
 
@@ -1332,9 +1290,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="RetryRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="RetryRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return RetryRollout.model_validate(data).retry_rollout
 
@@ -1389,9 +1345,7 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="CancelRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="CancelRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return CancelRollout.model_validate(data).cancel_rollout
 
@@ -1446,15 +1400,11 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"input": input}
-        response = await self.execute(
-            query=query, operation_name="RollBackRollout", variables=variables, **kwargs
-        )
+        response = await self.execute(query=query, operation_name="RollBackRollout", variables=variables, **kwargs)
         data = self.get_data(response)
         return RollBackRollout.model_validate(data).roll_back_rollout
 
-    async def rollout_progress(
-        self, id: str, **kwargs: Any
-    ) -> AsyncIterator[RolloutProgressRolloutProgress]:
+    async def rollout_progress(self, id: str, **kwargs: Any) -> AsyncIterator[RolloutProgressRolloutProgress]:
         query = gql("""
             subscription RolloutProgress($id: ID!) {
               rolloutProgress(id: $id) {
@@ -1491,7 +1441,5 @@ class Api(AsyncBaseClient):
             }
             """)
         variables: dict[str, object] = {"id": id}
-        async for data in self.execute_ws(
-            query=query, operation_name="RolloutProgress", variables=variables, **kwargs
-        ):
+        async for data in self.execute_ws(query=query, operation_name="RolloutProgress", variables=variables, **kwargs):
             yield RolloutProgress.model_validate(data).rollout_progress

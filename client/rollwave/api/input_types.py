@@ -49,9 +49,7 @@ class CheckInput(BaseModel):
 
     base_url: Optional[str] = Field(alias="baseUrl", default=None)
     "prometheus: where it is."
-    consecutive_error_limit: Optional[int] = Field(
-        alias="consecutiveErrorLimit", default=None
-    )
+    consecutive_error_limit: Optional[int] = Field(alias="consecutiveErrorLimit", default=None)
     "So many errors in a row are tolerated before an operator is asked; 4."
     count: Optional[int] = None
     "So many successes pass the check; 1. A webhook passes with its first 2xx."
@@ -86,9 +84,7 @@ class CheckInput(BaseModel):
 class CreatePolicyInput(BaseModel):
     """A new policy; what is left out has the default shown."""
 
-    approval_deadline_minutes: Optional[float] = Field(
-        alias="approvalDeadlineMinutes", default=None
-    )
+    approval_deadline_minutes: Optional[float] = Field(alias="approvalDeadlineMinutes", default=None)
     "A rollout that nobody decided on by then is cancelled."
     approvals: int = 0
     "How many operators must approve a rollout before it starts."
@@ -244,9 +240,7 @@ class PaceInput(BaseModel):
     "The most devices a minute, also for a ramp."
     max_in_flight: Optional[int] = Field(alias="maxInFlight", default=None)
     "On their way at once: offered the image, and neither proven good, nor failed, nor silent."
-    max_in_flight_per_label: Optional["LabelCapInput"] = Field(
-        alias="maxInFlightPerLabel", default=None
-    )
+    max_in_flight_per_label: Optional["LabelCapInput"] = Field(alias="maxInFlightPerLabel", default=None)
     "The same for devices that share a value of a label."
     ramp: Optional["RampInput"] = None
     "Slowly at first."

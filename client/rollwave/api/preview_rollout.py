@@ -47,9 +47,7 @@ class PreviewRolloutPreviewRolloutRolloutPreview(BaseModel):
     not_after: Optional[datetime] = Field(alias="notAfter")
     batches: list["PreviewRolloutPreviewRolloutRolloutPreviewBatches"]
     left_out_devices: int = Field(alias="leftOutDevices")
-    left_out: list["PreviewRolloutPreviewRolloutRolloutPreviewLeftOut"] = Field(
-        alias="leftOut"
-    )
+    left_out: list["PreviewRolloutPreviewRolloutRolloutPreviewLeftOut"] = Field(alias="leftOut")
     finish: "PreviewRolloutPreviewRolloutRolloutPreviewFinish"
     supersedes: list["PreviewRolloutPreviewRolloutRolloutPreviewSupersedes"]
 
