@@ -46,12 +46,12 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
 
     app = Starlette(
         routes=[
+            *graphql.routes(settings),  # looked for first: they are asked most, but for polls, which are not looked for here
             *registration.routes,
             *devices.routes,
             *webhooks.routes,
             *health.routes,
             *openapi.routes,
-            *graphql.routes(settings),
         ],
         exception_handlers=HANDLERS,
         middleware=[Middleware(Bounded)],

@@ -1,8 +1,10 @@
 """GraphQL over HTTP: what is answered to which request, with which status and media type."""
 
 import asyncio
+import gzip
 import json
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -71,6 +73,12 @@ async def test_a_query_is_read_from_the_address_and_from_the_body(api: Api) -> N
     assert await told(api, json={"query": TYPENAME, "variables": None, "operationName": None, "extensions": None}) == (200, ANSWERED)
 
 
+async def in_parts() -> AsyncIterator[bytes]:
+    """A body of 1,000,100 bytes, whose length is not told beforehand."""
+    for _ in range(10_001):
+        yield b" " * 100
+
+
 async def test_a_body_that_is_no_operation_is_refused_in_json_and_nothing_changes(server: Running, api: Api) -> None:
     before = await everything(server.db)
     for body in UNREADABLE:
@@ -83,6 +91,11 @@ async def test_a_body_that_is_no_operation_is_refused_in_json_and_nothing_change
     assert await refused(api, "GET") == (400, "BAD_USER_INPUT")
     huge = {"query": TYPENAME, "variables": {"a": "x" * 1_000_000}}
     assert await refused(api, json=huge) == (413, "BAD_USER_INPUT")
+    assert await refused(api, data=in_parts(), headers={"Content-Type": "application/json"}) == (413, "BAD_USER_INPUT")
+    bomb = gzip.compress(b" " * 20_000_000)
+    for body, encoding, status in ((bomb, "gzip", 413), (b"{}", "gzip", 400), (b"{}", "br", 415)):
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        assert await refused(api, data=body, headers=headers) == (status, "BAD_USER_INPUT"), encoding
     assert await everything(server.db) == before
 
 

@@ -6,14 +6,13 @@ const endpoint = new URL(location.pathname, location.href);
 const socket = new URL(endpoint);
 socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
 
-const hello = `# Everything here wants a token: make one on the
-# server with “python -m server token ada”, and put it
-# into “Headers” below, after “Bearer ”.
+const hello = `# Everything here wants a token: make one on
+# the server with “python -m server token ada”,
+# and put it into “Headers”, after “Bearer ”.
 #
-# Then press the round arrow at the lower left, which
-# reads the schema: completion and documentation follow.
-#
-# Ctrl-Enter runs this.
+# Then press the round arrow at the lower left:
+# it reads the schema, for the documentation and
+# for completion. Ctrl-Enter runs this.
 
 query RecentRollouts {
   rollouts(first: 5) {

@@ -16,8 +16,8 @@ from server.graphql.negotiation import GRAPHQL, JSON
 from storage.database import Database
 
 log = logging.getLogger(__name__)
-# Of an operation that was not executed, for those who accept the newer media type: with the older one proxies would pass for us.
-# The draft of August 2026 wants 422; the audits, and what clients know, 400.
+# Of an operation that was not executed, with the newer media type. The older one may as well be a proxy's, so its clients trust an answer
+# only when it is a 200. The draft of August 2026 wants 422 here; the audits, and what clients know, 400.
 REQUEST_ERROR = 400
 STATUS = {
     "BAD_USER_INPUT": 400,

@@ -42,13 +42,13 @@ class Asked:
             if not isinstance(parameters.get(name), kind | None):
                 raise BadInput(f"{name} must be {words}")
         asked = cls(
-            parameters.get("query"),
+            parameters.get("query") or None,
             parameters.get("documentId") or _hash(parameters.get("extensions") or {}),
             parameters.get("operationName"),
             parameters.get("variables"),
             parameters.get("extensions"),
         )
-        if not asked.query and asked.document is None:
+        if asked.query is None and asked.document is None:
             raise BadInput("a query is missing, or a documentId")
         return asked
 
