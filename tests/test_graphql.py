@@ -2,106 +2,102 @@
 
 import asyncio
 import base64
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import aiohttp
 import pytest
 from gql.transport.exceptions import TransportQueryError
 
+from schema.nodes import node_id
 from server.process import Running
-from tests.api import Agent, Api, eventually, everything, nth, web
+from tests.api import Agent, Api, eventually, everything, flat, mutation_of, nth, web
 from tests.clock import MovableClock
+from tests.transports import bearer, socket
 
 UNKNOWN = nth(999)
-SOCKET = "graphql-transport-ws"
-CREATE = "mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }"
-UPDATE = (
-    "mutation ($id: ID!, $input: UpdatePolicyInput!) { updatePolicy(id: $id, input: $input) { imagePattern fleet stagedBatches enabled } }"
-)
-SET_TARGET = """mutation ($uuid: ID!, $apps: JSON!, $config: JSON, $expected: Int) {
-  setDeviceTarget(uuid: $uuid, apps: $apps, config: $config, expectedVersion: $expected) { apps config version } }"""
-CREATE_ROLLOUT = "mutation ($policy: ID!, $image: String!) { createRollout(policyId: $policy, image: $image) { id image status } }"
-EVENTS = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor type deviceUuid revision data } }"
+EVENTS = """subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) {
+  cursor name deviceUuid revision data } }"""
 PROGRESS = """subscription ($id: ID!) { rolloutProgress(id: $id) {
   status revision offeredDevices totalDevices failureRate devices { pending scheduled updating updated } } }"""
+POLICY, ROLLOUT = node_id("Policy", 1), node_id("Rollout", 1)
 MOVES = ("start", "pause", "resume", "retry", "cancel", "rollBack", "replan")
 
 # One call of every root field.
-ROOTS = {
-    "Query": {
-        "policy": '{ policy(id: "1") { id } }',
-        "policies": "{ policies { nodes { id } } }",
-        "rollout": '{ rollout(id: "1") { id } }',
-        "rollouts": "{ rollouts { nodes { id } } }",
-        "previewRollout": '{ previewRollout(policyId: "1", image: "nginx:1.28") { totalDevices } }',
-        "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
-        "devices": "{ devices { nodes { uuid } } }",
-        "fleets": "{ fleets { name } }",
-        "testPolicy": '{ testPolicy(policyId: "1", image: "nginx:1.28") { wouldStart } }',
-        "provisioningKeys": "{ provisioningKeys { nodes { id } } }",
-        "provisioningKey": '{ provisioningKey(id: "1") { id } }',
-        "webhookEndpoints": "{ webhookEndpoints { nodes { id } } }",
-        "webhookEndpoint": '{ webhookEndpoint(id: "1") { id } }',
-        "deliveries": "{ deliveries { nodes { id } } }",
-        "delivery": '{ delivery(id: "1") { id } }',
-        "pushes": "{ pushes { nodes { id } } }",
-        "registries": "{ registries { host } }",
-        "polledRepositories": "{ polledRepositories { repository } }",
-        "knownImages": "{ knownImages { nodes { id } } }",
-    },
-    "Mutation": {
-        "createPolicy": 'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO }) { id } }',
-        "updatePolicy": 'mutation { updatePolicy(id: "1", input: { enabled: false }) { id } }',
-        "enablePolicy": 'mutation { enablePolicy(id: "1") { id } }',
-        "disablePolicy": 'mutation { disablePolicy(id: "1") { id } }',
-        "deletePolicy": 'mutation { deletePolicy(id: "1") { id } }',
-        "unblockRelease": 'mutation { unblockRelease(policyId: "1", image: "nginx:1.27") }',
-        "createRollout": 'mutation { createRollout(policyId: "1", image: "nginx:1.28") { id } }',
-        **{f"{move}Rollout": f'mutation {{ {move}Rollout(id: "1") {{ id }} }}' for move in MOVES},
-        "promoteRollout": 'mutation { promoteRollout(id: "1", batch: 1) { id } }',
-        "approveRollout": 'mutation { approveRollout(id: "1", checksum: "") { id } }',
-        "rejectRollout": 'mutation { rejectRollout(id: "1", checksum: "") { id } }',
-        "rollBackBatch": 'mutation { rollBackBatch(id: "1", batch: 1) { id } }',
-        "rollBackDevice": f'mutation {{ rollBackDevice(id: "1", uuid: "{nth(1)}") {{ id }} }}',
-        "setDeviceTarget": f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{}}) {{ version }} }}',
-        "patchDeviceTarget": f'''mutation {{ patchDeviceTarget(uuid: "{nth(1)}", app: "1001", service: "web",
-                                 patch: {{image: "nginx:1.20"}}) {{ version }} }}''',
-        "patchDeviceTargets": """mutation { patchDeviceTargets(devices: {all: true}, app: "1001", service: "web",
-                                 patch: {image: "nginx:1.20"}) { hasNextPage } }""",
-        "labelDevices": 'mutation { labelDevices(devices: {all: true}, set: {site: "north"}) { hasNextPage } }',
-        "pinDevices": "mutation { pinDevices(devices: {all: true}) { hasNextPage } }",
-        "holdDevices": 'mutation { holdDevices(devices: {all: true}, until: "2030-01-31T06:00:00Z") { hasNextPage } }',
-        "releaseDevices": "mutation { releaseDevices(devices: {all: true}) { hasNextPage } }",
-        "setDeviceLabels": f'mutation {{ setDeviceLabels(uuid: "{nth(1)}", labels: {{ site: "north" }}) {{ uuid }} }}',
-        "pinDevice": f'mutation {{ pinDevice(uuid: "{nth(1)}", reason: "a fair") {{ uuid }} }}',
-        "holdDevice": f'mutation {{ holdDevice(uuid: "{nth(1)}", until: "2030-01-31T06:00:00Z") {{ uuid }} }}',
-        "releaseDevice": f'mutation {{ releaseDevice(uuid: "{nth(1)}") {{ uuid }} }}',
-        "acceptDevice": f'mutation {{ acceptDevice(uuid: "{nth(1)}") {{ uuid }} }}',
-        "revokeDevice": f'mutation {{ revokeDevice(uuid: "{nth(1)}") {{ uuid }} }}',
-        "restoreDevice": f'mutation {{ restoreDevice(uuid: "{nth(1)}") {{ uuid }} }}',
-        "resetDeviceKey": f'mutation {{ resetDeviceKey(uuid: "{nth(1)}") {{ uuid }} }}',
-        "createProvisioningKey": 'mutation { createProvisioningKey(input: { name: "hall" }) { key } }',
-        "revokeProvisioningKey": 'mutation { revokeProvisioningKey(id: "1") { id } }',
-        "createWebhookEndpoint": 'mutation { createWebhookEndpoint(input: { name: "ci", sender: GENERIC }) { secret } }',
-        "rotateWebhookSecret": 'mutation { rotateWebhookSecret(id: "1") { secret } }',
-        "enableWebhookEndpoint": 'mutation { enableWebhookEndpoint(id: "1") { id } }',
-        "disableWebhookEndpoint": 'mutation { disableWebhookEndpoint(id: "1") { id } }',
-        "deleteWebhookEndpoint": 'mutation { deleteWebhookEndpoint(id: "1") { id } }',
-        "replayDelivery": 'mutation { replayDelivery(id: "1") { id } }',
-        "setRegistry": 'mutation { setRegistry(host: "docker.io") { host } }',
-        "removeRegistry": 'mutation { removeRegistry(host: "docker.io") }',
-        **{f"{verb}Image": f'mutation {{ {verb}Image(name: "nginx") {{ id }} }}' for verb in ("approve", "reject", "deprecate")},
-    },
-    "Subscription": {
-        "rolloutProgress": 'subscription { rolloutProgress(id: "1") { status } }',
-        "rolloutEvents": 'subscription { rolloutEvents(id: "1") { type } }',
-    },
+QUERIES = {
+    "node": f'{{ node(id: "{ROLLOUT}") {{ id }} }}',
+    "nodes": f'{{ nodes(ids: ["{ROLLOUT}"]) {{ id }} }}',
+    "policy": "{ policy(number: 1) { id } }",
+    "policies": "{ policies { nodes { id } } }",
+    "rollout": "{ rollout(number: 1) { id } }",
+    "rollouts": "{ rollouts { nodes { id } } }",
+    "previewRollout": f'{{ previewRollout(policy: "{POLICY}", image: "nginx:1.28") {{ __typename }} }}',
+    "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
+    "devices": "{ devices { nodes { uuid } } }",
+    "fleet": "{ fleet { name } }",
+    "fleets": "{ fleets { nodes { name } } }",
+    "testPolicy": f'{{ testPolicy(policy: "{POLICY}", image: "nginx:1.28") {{ __typename }} }}',
+    "provisioningKey": "{ provisioningKey(number: 1) { id } }",
+    "provisioningKeys": "{ provisioningKeys { nodes { id } } }",
+    "webhookEndpoint": "{ webhookEndpoint(number: 1) { id } }",
+    "webhookEndpoints": "{ webhookEndpoints { nodes { id } } }",
+    "delivery": "{ delivery(number: 1) { id } }",
+    "deliveries": "{ deliveries { nodes { id } } }",
+    "push": "{ push(number: 1) { id } }",
+    "pushes": "{ pushes { nodes { id } } }",
+    "registries": "{ registries { nodes { host } } }",
+    "repository": '{ repository(name: "nginx") { name } }',
+    "repositories": "{ repositories { nodes { name } } }",
+    "polledRepositories": "{ polledRepositories { nodes { id } } }",
+    "knownImages": "{ knownImages { nodes { id } } }",
+    "token": "{ token(number: 1) { id } }",
+    "tokens": "{ tokens { nodes { id } } }",
+    "audit": "{ audit { nodes { id } } }",
 }
+ONE_POLICY, ONE_ROLLOUT, ONE_ENDPOINT = {"id": POLICY}, {"id": ROLLOUT}, {"id": node_id("WebhookEndpoint", 1)}
+ONE_DEVICE, ALL_DEVICES, UNTIL = {"uuid": nth(1)}, {"devices": {"all": True}}, {"until": "2030-01-31T06:00:00Z"}
+PATCH = {"app": "1001", "service": "web", "patch": {"image": "nginx:1.20"}}
+MUTATIONS: dict[str, dict[str, Any]] = {
+    "createPolicy": {"imagePattern": "redis", "updateStrategy": "AUTO"},
+    "updatePolicy": {**ONE_POLICY, "enabled": False},
+    **{f"{verb}Policy": ONE_POLICY for verb in ("enable", "disable", "delete")},
+    "unblockRelease": {**ONE_POLICY, "image": "nginx:1.27"},
+    "createRollout": {"policy": POLICY, "image": "nginx:1.28"},
+    **{f"{move}Rollout": ONE_ROLLOUT for move in MOVES},
+    "promoteRollout": {**ONE_ROLLOUT, "batch": 1},
+    "approveRollout": {**ONE_ROLLOUT, "checksum": ""},
+    "rejectRollout": {**ONE_ROLLOUT, "checksum": ""},
+    "rollBackBatch": {**ONE_ROLLOUT, "batch": 1},
+    "rollBackDevice": {**ONE_ROLLOUT, **ONE_DEVICE},
+    "setDeviceTarget": {**ONE_DEVICE, "apps": {}},
+    "patchDeviceTarget": {**ONE_DEVICE, **PATCH},
+    "patchDeviceTargets": {**ALL_DEVICES, **PATCH},
+    "labelDevices": {**ALL_DEVICES, "set": {"site": "north"}},
+    "pinDevices": ALL_DEVICES,
+    "holdDevices": {**ALL_DEVICES, **UNTIL},
+    "releaseDevices": ALL_DEVICES,
+    "setDeviceLabels": {**ONE_DEVICE, "labels": {"site": "north"}},
+    "pinDevice": {**ONE_DEVICE, "reason": "a fair"},
+    "holdDevice": {**ONE_DEVICE, **UNTIL},
+    **{f"{verb}Device": ONE_DEVICE for verb in ("release", "accept", "revoke", "restore")},
+    "resetDeviceKey": ONE_DEVICE,
+    "createProvisioningKey": {"name": "hall"},
+    "revokeProvisioningKey": {"id": node_id("ProvisioningKey", 1)},
+    "createWebhookEndpoint": {"name": "ci", "sender": "GENERIC"},
+    "rotateWebhookSecret": ONE_ENDPOINT,
+    **{f"{verb}WebhookEndpoint": ONE_ENDPOINT for verb in ("enable", "disable", "delete")},
+    "replayDelivery": {"id": node_id("Delivery", 1)},
+    "setRegistry": {"host": "docker.io"},
+    "removeRegistry": {"host": "docker.io"},
+    **{f"{verb}Image": {"name": "nginx"} for verb in ("approve", "reject", "deprecate")},
+    "createToken": {"name": "ann"},
+    "revokeToken": {"id": node_id("Token", 1)},
+}
+SUBSCRIPTIONS = {
+    "rolloutProgress": f'subscription {{ rolloutProgress(id: "{ROLLOUT}") {{ status }} }}',
+    "rolloutEvents": f'subscription {{ rolloutEvents(id: "{ROLLOUT}") {{ type }} }}',
+}
+ROOTS = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}
 
 
 async def started(api: Api, *images: str, number: int = 1, **settings: Any) -> list[Agent]:
@@ -116,22 +112,6 @@ async def started(api: Api, *images: str, number: int = 1, **settings: Any) -> l
 async def offered(api: Api, number: int = 1) -> bool:
     rollout = await api.rollout(number)
     return rollout is not None and rollout["offeredDevices"] > 0
-
-
-@asynccontextmanager
-async def socket(api: Api, init: Any = None) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A WebSocket that has introduced itself with this payload, if one is given."""
-    async with api.http.ws_connect("/graphql", protocols=[SOCKET]) as ws:
-        if init is not None:
-            await ws.send_json({"type": "connection_init", "payload": init})
-        yield ws
-
-
-async def closed(ws: aiohttp.ClientWebSocketResponse) -> int | None:
-    """The code the server closes with."""
-    message = await ws.receive(timeout=5)
-    assert message.type is aiohttp.WSMsgType.CLOSE, message
-    return ws.close_code
 
 
 async def read(api: Api, document: str, seconds: float = 5, **variables: Any) -> list[Any]:
@@ -175,51 +155,13 @@ async def test_every_root_field_wants_a_token(server: Running, api: Api) -> None
     nobody, pretender = api.stranger(), api.stranger()
     pretender.token = "rollwave_token_wrong"
 
-    for kind in ("Query", "Mutation"):
-        for name, call in ROOTS[kind].items():
-            assert (await nobody.refused(call))[0] == "UNAUTHENTICATED", name
-            assert (await pretender.refused(call))[0] == "UNAUTHENTICATED", name
+    for stranger in (nobody, pretender):
+        for name, call in QUERIES.items():
+            assert (await stranger.refused(call))[0] == "UNAUTHENTICATED", name
+        for name, values in MUTATIONS.items():
+            assert (await stranger.refused(mutation_of(name, "__typename"), input=values))[0] == "UNAUTHENTICATED", name
 
     assert await everything(server.db) == before
-
-
-async def test_a_websocket_without_a_good_token_is_closed_with_4403(api: Api) -> None:
-    for init in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": api.token}, {"Authorization": ["Bearer"]}, {"token": api.token}):
-        async with socket(api, init) as ws:
-            assert await closed(ws) == 4403, init
-    async with socket(api) as ws:
-        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": ROOTS["Subscription"]["rolloutEvents"]}})
-        assert await closed(ws) == 4401
-    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
-        assert await ws.receive_json() == {"type": "connection_ack"}
-    headers = {"Authorization": f"Bearer {api.token}"}
-    async with api.http.ws_connect("/graphql", protocols=[SOCKET], headers=headers) as ws:
-        await ws.send_json({"type": "connection_init", "payload": None})
-        assert await ws.receive_json() == {"type": "connection_ack"}
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        await api.http.ws_connect("/graphql", protocols=[SOCKET], headers={"Origin": "https://elsewhere.example"})
-
-
-async def test_a_message_of_another_shape_closes_with_4400(api: Api) -> None:
-    init = {"Authorization": f"Bearer {api.token}"}
-    query = {"query": "{ __typename }"}
-    ids: list[Any] = [[], {}, 7]
-    payloads: list[Any] = [None, [], "text", {}, {"query": 7}, *[{**query, "variables": wrong} for wrong in ([1], 7, "text")]]
-    strange: list[Any] = [
-        7, "text", [], None, {}, {"type": 7}, {"type": "nonsense"}, {"type": "subscribe"}, {"type": "connection_init", "payload": []},
-        *[{"type": "subscribe", "id": wrong, "payload": query} for wrong in ids],
-        *[{"type": "subscribe", "id": "1", "payload": payload} for payload in payloads],
-        {"type": "complete", "id": []},
-    ]  # fmt: skip
-    for message in [*map(json.dumps, strange), "not JSON", "[" * 60_000]:
-        async with socket(api, init) as ws:
-            assert (await ws.receive_json())["type"] == "connection_ack"
-            await ws.send_str(message)
-            assert await closed(ws) == 4400, message[:80]
-    async with socket(api, init) as ws:
-        await ws.receive_json()
-        await ws.send_bytes(b"{}")
-        assert await closed(ws) == 4400
 
 
 # What cannot be understood
@@ -234,7 +176,7 @@ async def test_what_graphql_cannot_read_is_the_callers_mistake(server: Running, 
         ("{ rollouts(first: true) { nodes { id } } }", {}),
         ("query ($first: Int!) { rollouts(first: $first) { nodes { id } } }", {}),
         ("query ($first: Int!) { rollouts(first: $first) { nodes { id } } }", {"first": 2**40}),
-        ("query ($status: [RolloutStatus!]) { rollouts(status: $status) { nodes { id } } }", {"status": ["nonsense"]}),
+        ("query ($status: [RolloutStatus!]) { rollouts(filter: {status: $status}) { nodes { id } } }", {"status": ["nonsense"]}),
         ("{ " + " ".join(f"a{n}: __typename" for n in range(2000)) + " }", {}),
         ("{ " + "a { " * 5000, {}),
         ("{ policies { nodes { id } } } { devices { nodes { uuid } } }", {}),
@@ -242,45 +184,37 @@ async def test_what_graphql_cannot_read_is_the_callers_mistake(server: Running, 
     for document, variables in documents:
         answer = await api.ask(document, **variables)
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}, (document[:80], answer)
-
-    headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
-    bodies = [b"", b"not JSON", b'"text"', b"7", b"null", b'[{"query": "{ __typename }"}]', b"{}", b'{"query": 7}', b"[" * 90_000]
-    values = [b"NaN", b'"\\u0000"', b'"\\ud800"', b"[" * 900 + b"]" * 900]
-    bodies += [b'{"query": "{ __typename }", "variables": {"a": %s}}' % value for value in values]
-    bodies += [b'{"query": "{ __typename }", "variables": [1]}', json.dumps({"query": ROOTS["Subscription"]["rolloutProgress"]}).encode()]
-    for body in bodies:
-        async with api.http.post("/graphql", data=body, headers=headers) as response:
-            [error] = (await response.json())["errors"]
-            assert (response.status, error["extensions"]["code"]) == (400, "BAD_USER_INPUT"), body[:80]
-    async with api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers) as response:
-        assert response.status == 400
-    async with api.http.put("/graphql", json={"query": "{ __typename }"}, headers=headers) as response:
-        assert response.status == 405
     assert await everything(server.db) == before
 
 
 async def test_no_string_with_a_null_character_gets_as_far_as_the_database(server: Running, api: Api) -> None:
     await started(api, "nginx:1.26")
     before = await everything(server.db)
+    documents = [
+        f'mutation {{ pauseRollout(input: {{ id: "{ROLLOUT}", reason: … }}) {{ __typename }} }}',
+        "{ devices(filter: { fleet: … }) { nodes { uuid } } }",
+        f'mutation {{ createRollout(input: {{ policy: "{POLICY}", image: … }}) {{ __typename }} }}',
+        'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO, fleet: … }) { __typename } }',
+        f'mutation {{ setDeviceTarget(input: {{ uuid: "{nth(1)}", apps: {{ a: {{ services: [], x: … }} }} }}) {{ __typename }} }}',
+        f'mutation {{ setDeviceTarget(input: {{ uuid: "{nth(1)}", apps: {{}}, config: {{ x: [ … ] }} }}) {{ __typename }} }}',
+    ]
 
     for call in (
-        'mutation { pauseRollout(id: "1", reason: "a\\u0000b") { id } }',
-        '{ devices(filter: {fleet: "\\u0000"}) { nodes { uuid } } }',
-        '{ devices(filter: {fleet: """\0"""}) { nodes { uuid } } }',
+        *[document.replace("…", string) for document in documents for string in (r'"\u0000"', r'"a\u{0}b"', '"""\0"""')],
         '{ device(uuid: "\\u0000") { uuid } }',
-        'mutation { createRollout(policyId: "1", image: "nginx:\\u{0}") { id } }',
-        'mutation { createPolicy(input: { imagePattern: "redis", updateStrategy: AUTO, fleet: "\\u0000" }) { id } }',
-        f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{ a: {{ services: [], x: "\\u0000" }} }}) {{ version }} }}',
-        f'mutation {{ setDeviceTarget(uuid: "{nth(1)}", apps: {{}}, config: {{ x: ["\\u0000"] }}) {{ version }} }}',
+        '{ node(id: "…") { id } }'.replace("…", node_id("Fleet", "=a\0b")),
     ):
-        assert (await api.refused(call))[0] == "BAD_USER_INPUT", call
-    assert (await api.refused(SET_TARGET, uuid=nth(1), apps={"a": {"services": [], "x\0": 1}})) == (
+        errors = (await api.ask(call))["errors"]
+        assert {error["extensions"]["code"] for error in errors} == {"BAD_USER_INPUT"}, call
+    document = mutation_of("setDeviceTarget", "__typename")
+    assert await api.refused(document, input={"uuid": nth(1), "apps": {"a": {"services": [], "x\0": 1}}}) == (
         "BAD_USER_INPUT", "the body holds a null character",
     )  # fmt: skip
 
     assert await everything(server.db) == before
     note = r"no null: \u0000"
-    assert (await api.graphql(SET_TARGET, uuid=nth(1), apps={}, config={"note": note}))["setDeviceTarget"]["config"] == {"note": note}
+    written = await api.change("setDeviceTarget", "targetState { config }", uuid=nth(1), apps={}, config={"note": note})
+    assert written["targetState"]["config"] == {"note": note}
 
 
 async def test_a_bug_of_ours_is_told_in_two_words(server: Running, api: Api) -> None:
@@ -288,9 +222,9 @@ async def test_a_bug_of_ours_is_told_in_two_words(server: Running, api: Api) -> 
     async with server.db.transaction() as conn:
         await conn.execute("alter table rollouts rename to hidden")
 
-    assert await api.refused('{ rollout(id: "1") { id } }') == ("INTERNAL", "internal error")
-    assert await api.refused('mutation { pauseRollout(id: "1") { id } }') == ("INTERNAL", "internal error")
-    assert await refusal(api, PROGRESS, id="1") == ("INTERNAL", "internal error")
+    assert await api.refused(QUERIES["rollout"]) == ("INTERNAL", "internal error")
+    assert await api.refused(mutation_of("pauseRollout", "__typename"), input=ONE_ROLLOUT) == ("INTERNAL", "internal error")
+    assert await refusal(api, PROGRESS, id=ROLLOUT) == ("INTERNAL", "internal error")
     async with server.db.transaction() as conn:
         await conn.execute("alter table hidden rename to rollouts")
         await conn.execute("alter table current_states rename to hidden")
@@ -302,39 +236,39 @@ async def test_a_bug_of_ours_is_told_in_two_words(server: Running, api: Api) -> 
 
 
 async def test_a_policy_is_made_changed_switched_and_taken_away(api: Api) -> None:
-    fields = """id imagePattern updateStrategy fleet stagedBatches batchDelayMinutes healthCheckEnabled soakMinutes pickupMinutes
-                deadlineMinutes autoRollbackEnabled maxFailureRate minOutcomes enabled createdAt updatedAt"""
+    fields = """id number imagePattern updateStrategy fleet { name } stagedBatches batchDelayMinutes healthCheckEnabled soakMinutes
+                pickupMinutes deadlineMinutes autoRollbackEnabled maxFailureRate minOutcomes enabled createdAt updatedAt"""
     one = f"query ($id: ID!) {{ policy(id: $id) {{ {fields} rollouts {{ nodes {{ id }} }} }} }}"
-    least = {"imagePattern": "nginx*", "updateStrategy": "STAGED"}
 
-    created = (await api.graphql(f"mutation ($input: CreatePolicyInput!) {{ createPolicy(input: $input) {{ {fields} }} }}", input=least))[
-        "createPolicy"
-    ]
+    created = (await api.change("createPolicy", f"policy {{ {fields} }}", imagePattern="nginx*", updateStrategy="STAGED"))["policy"]
     policy = created["id"]
     assert (await api.graphql(one, id=policy))["policy"] == {**created, "rollouts": {"nodes": []}}
     assert created == {
-        "id": policy, "imagePattern": "nginx*", "updateStrategy": "STAGED", "fleet": None, "stagedBatches": 3, "batchDelayMinutes": 30,
-        "healthCheckEnabled": True, "soakMinutes": 1, "pickupMinutes": 15, "deadlineMinutes": 30, "autoRollbackEnabled": True,
-        "maxFailureRate": 0.2, "minOutcomes": 5, "enabled": True, "createdAt": created["createdAt"], "updatedAt": created["createdAt"],
+        "id": policy, "number": 1, "imagePattern": "nginx*", "updateStrategy": "STAGED", "fleet": None, "stagedBatches": 3,
+        "batchDelayMinutes": 30, "healthCheckEnabled": True, "soakMinutes": 1, "pickupMinutes": 15, "deadlineMinutes": 30,
+        "autoRollbackEnabled": True, "maxFailureRate": 0.2, "minOutcomes": 5, "enabled": True,
+        "createdAt": created["createdAt"], "updatedAt": created["createdAt"],
     }  # fmt: skip
 
-    async def changed(**input: Any) -> Any:  # noqa: A002
-        return (await api.graphql(UPDATE, id=policy, input=input))["updatePolicy"]
+    async def changed(**settings: Any) -> Any:
+        return (await api.change("updatePolicy", "policy { imagePattern fleet { name } stagedBatches enabled }", id=policy, **settings))[
+            "policy"
+        ]
 
     now = {"imagePattern": "nginx*", "fleet": None, "stagedBatches": 3, "enabled": True}
     assert await changed() == now
-    assert await changed(fleet="plant-a", stagedBatches=5) == (now := {**now, "fleet": "plant-a", "stagedBatches": 5})
+    assert await changed(fleet="plant-a", stagedBatches=5) == (now := {**now, "fleet": {"name": "plant-a"}, "stagedBatches": 5})
     assert await changed(imagePattern="redis:7*") == (now := {**now, "imagePattern": "redis:7*"})
     assert await changed(fleet=None) == {**now, "fleet": None}
     for verb, enabled in (("disable", False), ("disable", False), ("enable", True)):
-        answer = await api.graphql(f"mutation ($id: ID!) {{ done: {verb}Policy(id: $id) {{ enabled }} }}", id=policy)
-        assert answer == {"done": {"enabled": enabled}}
-    assert len((await api.graphql(ROOTS["Query"]["policies"]))["policies"]["nodes"]) == 1
-    await api.graphql("mutation ($id: ID!) { deletePolicy(id: $id) { id } }", id=policy)
+        answer = await api.change(f"{verb}Policy", "policy { enabled }", id=policy)
+        assert answer == {"policy": {"enabled": enabled}}
+    assert len((await api.graphql(QUERIES["policies"]))["policies"]["nodes"]) == 1
+    await api.change("deletePolicy", id=policy)
 
-    assert (await api.graphql(ROOTS["Query"]["policies"]))["policies"]["nodes"] == []
+    assert (await api.graphql(QUERIES["policies"]))["policies"]["nodes"] == []
     for name in ("updatePolicy", "enablePolicy", "deletePolicy", "unblockRelease", "createRollout"):
-        assert (await api.refused(ROOTS["Mutation"][name]))[0] == "NOT_FOUND", name
+        assert (await api.refusal(name, **MUTATIONS[name]))[0] == "NOT_FOUND", name
 
 
 async def test_a_policy_that_makes_no_sense_is_refused_by_field_and_nothing_changes(server: Running, api: Api) -> None:
@@ -356,29 +290,41 @@ async def test_a_policy_that_makes_no_sense_is_refused_by_field_and_nothing_chan
 
     for field, values in wrong:
         for value in values:
-            for document, input in ((CREATE, {**good, field: value}), (UPDATE, {field: value})):  # noqa: A001
-                answer = await api.ask(document, id=policy, input=input) if document == UPDATE else await api.ask(document, input=input)
-                assert "errors" in answer, (field, value, answer)
-                [error] = answer["errors"]
-                assert error["extensions"]["code"] == "BAD_USER_INPUT", (field, value, error)
-                named = error["message"].replace("_", "").lower()
-                assert field.lower() in named, (field, value, error)
-    several = await api.refused(CREATE, input={**good, "stagedBatches": 0, "maxFailureRate": 2})
+            for mutation, kept in (("createPolicy", good), ("updatePolicy", {"id": policy})):
+                code, sentence = await refused_anyhow(api, mutation, {**kept, field: value})
+                assert code in ("BAD_USER_INPUT", "INVALID_INPUT"), (field, value, code)
+                assert field.lower() in sentence.replace("_", "").lower(), (field, value, sentence)
+    several = await api.refusal("createPolicy", **{**good, "stagedBatches": 0, "maxFailureRate": 2})
     assert all(field in several[1] for field in ("stagedBatches", "maxFailureRate"))
-    for document in (UPDATE, UPDATE.replace("updatePolicy", "enablePolicy")):
-        for id in ("x", "", "-1", "9" * 30, "1.5", "²"):  # noqa: A001
-            answer = await api.ask(document.replace(", input: $input", "") if "enable" in document else document, id=id, input={})
-            assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}, id
-    assert (await api.refused(UPDATE, id="999", input={}))[0] == "NOT_FOUND"
+    for mutation in ("updatePolicy", "enablePolicy"):
+        for id in ("x", "", "-1", "9" * 30, "1", "1.5", "²", ROLLOUT, node_id("Policy", "x"), node_id("Policy", -1)):  # noqa: A001
+            assert (await api.refusal(mutation, id=id))[0] == "INVALID_INPUT", id
+    assert (await api.refusal("updatePolicy", id=node_id("Policy", 999)))[0] == "NOT_FOUND"
 
     assert await everything(server.db) == before
+
+
+async def refused_anyhow(api: Api, mutation: str, values: Any) -> tuple[str, str]:
+    """The code and the sentence of a refusal, be it data or, of what is not even of the input's type, an error of the operation."""
+    answer = await api.ask(mutation_of(mutation, "__typename"), input=values)
+    if "errors" in answer:
+        [error] = answer["errors"]
+        return error["extensions"]["code"], error["message"]
+    return answer["data"]["done"]["refused"], answer["data"]["done"]["message"]
 
 
 # Reading
 
 
+PAGE_INFO = "hasNextPage hasPreviousPage startCursor endCursor"
+
+
 async def test_every_list_comes_in_pages(api: Api) -> None:
-    agents = await api.devices(*["nginx:1.26"] * 5)
+    agents = [
+        *await api.devices(*["nginx:1.26"] * 3),
+        *await api.devices("nginx:1.26", fleet="plant-a", first=4),
+        *await api.devices("nginx:1.26", fleet="plant-b", first=5),
+    ]
     policy = await api.policy()
     await api.policy(imagePattern="redis")
     for tag in ("1.27", "1.28", "1.29"):
@@ -389,13 +335,18 @@ async def test_every_list_comes_in_pages(api: Api) -> None:
         ("list: rollouts(AT) { PAGE }", "id", 3),
         ("list: devices(AT) { PAGE }", "uuid", 5),
         (f'in: policy(id: "{policy}") {{ list: rollouts(AT) {{ PAGE }} }}', "id", 3),
-        (f'in: device(uuid: "{agents[0].uuid}") {{ list: rollouts(AT) {{ PAGE }} }}', "rolloutId", None),
-        ('in: rollout(id: "3") { list: devices(AT) { PAGE } }', "deviceUuid", 5),
-        ('in: rollout(id: "3") { list: events(AT) { PAGE } }', "cursor", None),
+        (f'in: device(uuid: "{agents[0].uuid}") {{ list: rollouts(AT) {{ PAGE }} }}', "id", None),
+        ("in: rollout(number: 3) { list: devices(AT) { PAGE } }", "deviceUuid", 5),
+        ("in: rollout(number: 3) { list: events(AT) { PAGE } }", "cursor", None),
+        ("list: fleets(AT) { PAGE }", "name", 3),
+        ("list: repositories(AT) { PAGE }", "name", None),
+        ("list: pushes(AT) { PAGE }", "id", 3),
+        ("list: tokens(AT) { PAGE }", "id", 1),
+        ("list: audit(AT) { PAGE }", "id", None),
     ]
 
     for name, key, size in lists:
-        shown = f"edges {{ cursor node {{ {key} }} }} nodes {{ {key} }} pageInfo {{ hasNextPage endCursor }}"
+        shown = f"edges {{ cursor node {{ {key} }} }} nodes {{ {key} }} pageInfo {{ {PAGE_INFO} }}"
         called = name.replace("AT", "first: $first, after: $after").replace("PAGE", shown)
         document = f"query ($first: Int! = 50, $after: String) {{ {called} }}"
 
@@ -412,10 +363,13 @@ async def test_every_list_comes_in_pages(api: Api) -> None:
             part = await page(first=2, after=after)
             assert 0 < len(part["nodes"]) <= 2
             found += part["nodes"]
-            after, more = part["pageInfo"]["endCursor"], part["pageInfo"]["hasNextPage"]
-            assert after == part["edges"][-1]["cursor"]
+            info = part["pageInfo"]
+            assert info["hasPreviousPage"] is (after is not None)
+            after, more = info["endCursor"], info["hasNextPage"]
+            assert (info["startCursor"], after) == (part["edges"][0]["cursor"], part["edges"][-1]["cursor"])
         assert found == whole["nodes"], name
-        assert await page(after=after) == {"edges": [], "nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+        info = {"hasNextPage": False, "hasPreviousPage": True, "startCursor": None, "endCursor": None}
+        assert await page(after=after) == {"edges": [], "nodes": [], "pageInfo": info}
         for first in (0, 101, -1, 2**31 - 1):
             code, words = await api.refused(document, first=first)
             assert (code, words) == ("BAD_USER_INPUT", "first: 1 to 100"), (name, first)
@@ -441,62 +395,71 @@ async def test_every_list_comes_in_pages(api: Api) -> None:
 async def test_a_rollout_is_shown_from_every_side(api: Api) -> None:
     first, second = await started(api, "nginx:1.25", "nginx:1.26", updateStrategy="STAGED", stagedBatches=2, batchDelayMinutes=10)
     agents = {agent.uuid: agent for agent in (first, second)}
-    document = """query ($id: ID!) { rollout(id: $id) {
-      id image imageName tag digest status reason revision currentBatch totalBatches totalDevices offeredDevices
+    document = """query ($number: Int!) { rollout(number: $number) {
+      id number image { reference name tag digest } status reason revision currentBatch totalBatches totalDevices offeredDevices
       createdAt startedAt finishedAt
-      policy { id imagePattern }
-      progress { rolloutId status reason revision currentBatch totalBatches totalDevices offeredDevices failureRate at
+      policy { number imagePattern }
+      progress { rollout { number } status reason revision currentBatch totalBatches totalDevices offeredDevices failureRate at
                  devices { pending scheduled updating updated healthy failed timedOut rollingBack rolledBack skipped } }
       batches { number plannedDevices offeredDevices startedAt completedAt }
       moves { revision at event actor reason status }
-      devices { nodes { deviceUuid rolloutId batchNumber status scheduledAt takenAt outcomeAt returnedAt reason
-                        device { uuid name } rollout { id } } }
-      events(first: 100) { nodes { cursor at type rolloutId revision deviceUuid data } }
+      devices { nodes { id deviceUuid batchNumber status scheduledAt takenAt outcomeAt returnedAt reason
+                        device { uuid name } rollout { number } } }
+      events(first: 100) { nodes { id cursor at type name rollout { number } revision deviceUuid device { uuid } data } }
     } }"""
 
-    rollout = (await api.graphql(document, id="1"))["rollout"]
+    rollout = (await api.graphql(document, number=1))["rollout"]
     places = rollout["devices"]["nodes"]
     canary = agents.pop(places[0]["deviceUuid"])
     [other] = agents.values()
 
-    assert (rollout["image"], rollout["imageName"], rollout["tag"], rollout["digest"]) == ("nginx:1.27", "nginx", "1.27", None)
+    assert rollout["image"] == {"reference": "nginx:1.27", "name": "nginx", "tag": "1.27", "digest": None}
     assert (rollout["status"], rollout["currentBatch"], rollout["totalBatches"], rollout["offeredDevices"]) == ("IN_PROGRESS", 1, 2, 1)
     assert rollout["startedAt"] is not None
     assert rollout["finishedAt"] is None
-    assert rollout["policy"] == {"id": "1", "imagePattern": "nginx*"}
+    assert rollout["policy"] == {"number": 1, "imagePattern": "nginx*"}
+    assert rollout["progress"]["rollout"] == {"number": 1}
     counts = {name: count for name, count in rollout["progress"]["devices"].items() if count}
     assert counts == {"pending": 1, "scheduled": 1}
     assert [(batch["number"], batch["plannedDevices"], batch["offeredDevices"]) for batch in rollout["batches"]] == [(1, 1, 1), (2, 1, 0)]
     assert [(place["batchNumber"], place["status"]) for place in places] == [(1, "SCHEDULED"), (None, "PENDING")]
     assert places[1]["scheduledAt"] is None
     assert [place["device"]["uuid"] for place in places] == [canary.uuid, other.uuid]
-    assert [place["rollout"]["id"] for place in places] == ["1", "1"]
+    assert [place["rollout"]["number"] for place in places] == [1, 1]
     assert [(move["revision"], move["event"], move["actor"]) for move in rollout["moves"]] == [
-        (1, "image.rollout_enrolled", "rollwave"), (2, "image.rollout_started", "rollwave"), (3, "image.batch_started", "rollwave"),
+        (1, "ROLLOUT_ENROLLED", "rollwave"), (2, "ROLLOUT_STARTED", "rollwave"), (3, "BATCH_STARTED", "rollwave"),
     ]  # fmt: skip
-    assert [event["type"] for event in rollout["events"]["nodes"]] == [
+    assert [event["name"] for event in rollout["events"]["nodes"]] == [
         "image.webhook_received", "image.rollout_created", "image.rollout_enrolled", "image.rollout_started",
         "image.batch_started", "image.device_scheduled",
     ]  # fmt: skip
-    assert rollout["events"]["nodes"][-1]["deviceUuid"] == canary.uuid
+    assert all(event["name"] == f"image.{event['type'].lower()}" for event in rollout["events"]["nodes"])
+    last = rollout["events"]["nodes"][-1]
+    assert (last["deviceUuid"], last["device"], last["rollout"]) == (canary.uuid, {"uuid": canary.uuid}, {"number": 1})
 
     await canary.obey()
     await eventually(lambda: batches_done(api), 1)
-    rollout = (await api.graphql(document, id="1"))["rollout"]
+    rollout = (await api.graphql(document, number=1))["rollout"]
     assert rollout["batches"][0]["completedAt"] is not None
     assert rollout["devices"]["nodes"][0]["takenAt"] is not None
-    waiting = 'query ($status: [DeviceRolloutStatus!]) { rollout(id: "1") { devices(status: $status) { nodes { deviceUuid } } } }'
+    waiting = "query ($status: [DeviceRolloutStatus!]) { rollout(number: 1) { devices(status: $status) { nodes { deviceUuid } } } }"
     for status, expected in ((["PENDING"], [other.uuid]), (["UPDATED", "FAILED"], [canary.uuid]), (["FAILED"], []), ([], [])):
         nodes = (await api.graphql(waiting, status=status))["rollout"]["devices"]["nodes"]
         assert [node["deviceUuid"] for node in nodes] == expected, status
-    assert (await api.graphql("{ rollouts(status: [IN_PROGRESS]) { nodes { id } } }"))["rollouts"]["nodes"] == [{"id": "1"}]
-    assert (await api.graphql("{ rollouts(status: [PAUSED, COMPLETED]) { nodes { id } } }"))["rollouts"]["nodes"] == []
-    assert (await api.graphql(document, id="999"))["rollout"] is None
-    assert (await api.refused(document, id="x")) == ("BAD_USER_INPUT", "“x” is not the id of a rollout")
+    standing = "query ($status: [RolloutStatus!]) { rollouts(filter: {status: $status}) { nodes { number } } }"
+    assert (await api.graphql(standing, status=["IN_PROGRESS"]))["rollouts"]["nodes"] == [{"number": 1}]
+    assert (await api.graphql(standing, status=["PAUSED", "COMPLETED"]))["rollouts"]["nodes"] == []
+    assert (await api.graphql(document, number=999))["rollout"] is None
+    by_id = "query ($id: ID, $number: Int) { rollout(id: $id, number: $number) { number } }"
+    assert (await api.graphql(by_id, id=ROLLOUT))["rollout"] == {"number": 1}
+    assert await api.refused(by_id, id="x") == ("BAD_USER_INPUT", "id: “x” is not an id that was handed out here")
+    assert await api.refused(by_id, id=POLICY) == ("BAD_USER_INPUT", "id: this is the id of a Policy, not of a Rollout")
+    for which in ({}, {"id": ROLLOUT, "number": 1}):
+        assert await api.refused(by_id, **which) == ("BAD_USER_INPUT", "give one of id and number")
 
 
 async def batches_done(api: Api) -> int:
-    batches = (await api.graphql('{ rollout(id: "1") { batches { completedAt } } }'))["rollout"]["batches"]
+    batches = (await api.graphql("{ rollout(number: 1) { batches { completedAt } } }"))["rollout"]["batches"]
     return sum(batch["completedAt"] is not None for batch in batches)
 
 
@@ -504,15 +467,16 @@ async def test_devices_are_shown_one_by_one_and_by_fleet(api: Api) -> None:
     [a] = await api.devices("nginx:1.26", fleet="plant-a")
     [b] = await api.devices("nginx:1.27", first=2)
     await b.obey()
-    fields = """uuid name type fleet createdAt lastSeenAt targetState { apps config version } currentState { apps version info reportedAt }
-                rollouts { nodes { rolloutId } }"""
+    fields = """uuid name type fleet { name } createdAt lastSeenAt targetState { apps config version }
+                currentState { apps version info reportedAt } rollouts { nodes { rollout { number } } }"""
     listed = f"query ($fleet: String) {{ devices(filter: {{fleet: $fleet}}) {{ nodes {{ {fields} }} }} }}"
 
-    one = (await api.graphql(f"query ($uuid: ID!) {{ device(uuid: $uuid) {{ {fields} }} }}", uuid=a.uuid.upper()))["device"]
+    one = (await api.graphql(f"query ($uuid: UUID!) {{ device(uuid: $uuid) {{ {fields} }} }}", uuid=a.uuid.upper()))["device"]
     nodes = (await api.graphql(listed))["devices"]["nodes"]
 
     assert nodes[0] == one
-    assert (one["uuid"], one["name"], one["type"], one["fleet"], one["lastSeenAt"]) == (a.uuid, "press 0000", "pi4", "plant-a", None)
+    assert (one["uuid"], one["name"], one["type"], one["lastSeenAt"]) == (a.uuid, "press 0000", "pi4", None)
+    assert one["fleet"] == {"name": "plant-a"}
     assert one["targetState"]["version"] == 1
     assert (one["currentState"], one["rollouts"]["nodes"]) == (None, [])
     assert nodes[1]["fleet"] is None
@@ -520,8 +484,9 @@ async def test_devices_are_shown_one_by_one_and_by_fleet(api: Api) -> None:
     assert nodes[1]["currentState"]["apps"]["1001"]["services"][0]["imageName"] == "nginx:1.27"
     assert [node["uuid"] for node in (await api.graphql(listed, fleet="plant-a"))["devices"]["nodes"]] == [a.uuid]
     assert (await api.graphql(listed, fleet="plant-z"))["devices"]["nodes"] == []
-    assert (await api.graphql("query ($uuid: ID!) { device(uuid: $uuid) { uuid } }", uuid=UNKNOWN))["device"] is None
-    assert (await api.refused('{ device(uuid: "press-12") { uuid } }')) == ("BAD_USER_INPUT", "“press-12” is not a uuid")
+    assert (await api.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { uuid } }", uuid=UNKNOWN))["device"] is None
+    code, words = await api.refused('{ device(uuid: "press-12") { uuid } }')
+    assert (code, "a UUID is 32 hexadecimal digits" in words) == ("BAD_USER_INPUT", True), words
 
 
 # What a device should run
@@ -555,29 +520,28 @@ async def test_a_target_that_makes_no_sense_is_refused_by_field_and_nothing_chan
         (service(config={"image": ["nginx:1.27"]}), "apps.1001.services[0].config.image"),
         (service(config={"image": "nginx:1.28"}), "different images"),
         (service(image="nginx:1.28"), "different images"),
-        (service(note=deep), "cannot be kept"),
         ([{"appId": 1, "services": []}, {"appId": 1, "services": []}], "two apps with the appId 1"),
     ]
 
     for value, words in wrong:
-        code, sentence = await api.refused(SET_TARGET, uuid=agent.uuid, apps=value)
-        assert (code, words in sentence) == ("BAD_USER_INPUT", True), (str(value)[:200], sentence)
+        code, sentence = await api.refusal("setDeviceTarget", uuid=agent.uuid, apps=value)
+        assert (code, words in sentence) == ("INVALID_INPUT", True), (str(value)[:200], sentence)
     for config in configs:
-        assert await api.refused(SET_TARGET, uuid=agent.uuid, apps={}, config=config) == ("BAD_USER_INPUT", "config must be an object")
-    huge = f'mutation {{ setDeviceTarget(uuid: "{agent.uuid}", apps: {{ a: {{ services: [], x: {10**30} }} }}) {{ version }} }}'
-    assert (await api.refused(huge))[0] == "BAD_USER_INPUT"
-    assert (await api.refused(SET_TARGET, uuid="press-12", apps={}))[0] == "BAD_USER_INPUT"
-    assert (await api.refused(SET_TARGET, uuid=UNKNOWN, apps={}))[0] == "NOT_FOUND"
+        refused = await api.refusal("setDeviceTarget", uuid=agent.uuid, apps={}, config=config)
+        assert refused == ("INVALID_INPUT", "config must be an object")
+    assert (await refused_anyhow(api, "setDeviceTarget", {"uuid": agent.uuid, "apps": service(note=deep)}))[0] == "BAD_USER_INPUT"
+    huge = f'uuid: "{agent.uuid}", apps: {{ a: {{ services: [], x: {10**30} }} }}'
+    answer = await api.graphql(f"mutation {{ setDeviceTarget(input: {{ {huge} }}) {{ ... on Error {{ code }} }} }}")
+    assert answer["setDeviceTarget"] == {"code": "INVALID_INPUT"}
+    assert (await refused_anyhow(api, "setDeviceTarget", {"uuid": "press-12", "apps": {}}))[0] == "BAD_USER_INPUT"
+    assert (await api.refusal("setDeviceTarget", uuid=UNKNOWN, apps={}))[0] == "NOT_FOUND"
     for expected in (0, 2, -1):
-        code, sentence = await api.refused(SET_TARGET, uuid=agent.uuid, apps={}, expected=expected)
-        assert (code, sentence) == ("CONFLICT", f"the target is at version 1, not {expected}: read it again")
+        code, sentence = await api.refusal("setDeviceTarget", uuid=agent.uuid, apps={}, expectedVersion=expected)
+        assert (code, sentence) == ("STALE_VERSION", f"the target is at version 1, not {expected}: read it again")
 
     assert await everything(server.db) == before
-    assert (await api.graphql(SET_TARGET, uuid=agent.uuid, apps={}, expected=1))["setDeviceTarget"] == {
-        "apps": {},
-        "config": {},
-        "version": 2,
-    }
+    written = await api.change("setDeviceTarget", "targetState { apps config version }", uuid=agent.uuid, apps={}, expectedVersion=1)
+    assert written["targetState"] == {"apps": {}, "config": {}, "version": 2}
 
 
 async def test_an_image_is_written_wherever_agents_look_however_it_was_given(api: Api) -> None:
@@ -600,9 +564,9 @@ async def test_an_image_is_written_wherever_agents_look_however_it_was_given(api
         "7": {"appId": 7, "services": [{"serviceId": 7, "imageName": "redis:latest", "config": {"image": "redis:latest"}}]}
     }
     config = {"intervals": {"reportIntervalMs": 1000}}
-    set_ = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={}, config=config)
-    kept = await api.graphql(SET_TARGET, uuid=agent.uuid, apps={})
-    assert set_["setDeviceTarget"]["config"] == kept["setDeviceTarget"]["config"] == config
+    written = await api.change("setDeviceTarget", "targetState { config }", uuid=agent.uuid, apps={}, config=config)
+    kept = await api.change("setDeviceTarget", "targetState { config }", uuid=agent.uuid, apps={})
+    assert written["targetState"]["config"] == kept["targetState"]["config"] == config
 
 
 async def test_a_service_given_another_image_leaves_the_rollout_for_good(api: Api) -> None:
@@ -640,9 +604,11 @@ async def test_writing_back_what_a_rollout_gave_does_not_make_it_the_devices_own
     target = await api.target(agent.uuid)
 
     target["apps"]["1001"]["services"][0]["config"]["environment"] = {"TZ": "UTC"}
-    written = (await api.graphql(SET_TARGET, uuid=agent.uuid, apps=target["apps"], expected=target["version"]))["setDeviceTarget"]
+    told = await api.change(
+        "setDeviceTarget", "targetState { apps version }", uuid=agent.uuid, apps=target["apps"], expectedVersion=target["version"]
+    )
 
-    assert (written["apps"], written["version"]) == (target["apps"], target["version"] + 1)
+    assert told["targetState"] == {"apps": target["apps"], "version": target["version"] + 1}
     assert (await api.rollout())["devices"] == {agent.uuid: "SCHEDULED"}
     assert await agent.obey() == "nginx:1.27"
 
@@ -674,11 +640,12 @@ async def test_a_device_that_leaves_a_rollout_is_told_exactly_what_was_written(a
 async def test_of_two_who_write_at_once_from_the_same_version_one_is_told_to_read_again(api: Api) -> None:
     [agent] = await api.devices("nginx:1.26")
 
-    answers = await asyncio.gather(
-        *[api.ask(SET_TARGET, uuid=agent.uuid, apps=web(f"nginx:1.2{number}"), expected=1) for number in range(5)]
-    )
+    document = mutation_of("setDeviceTarget", "__typename")
+    wanted = [{"uuid": agent.uuid, "apps": web(f"nginx:1.2{number}"), "expectedVersion": 1} for number in range(5)]
 
-    assert sorted("errors" in answer for answer in answers) == [False, True, True, True, True]
+    answers = await asyncio.gather(*[api.graphql(document, input=one) for one in wanted])
+
+    assert sorted(answer["done"].get("refused", "") for answer in answers) == ["", *["STALE_VERSION"] * 4]
     assert (await api.target(agent.uuid))["version"] == 2
 
 
@@ -695,14 +662,14 @@ async def test_a_manual_rollout_waits_until_an_operator_starts_it(api: Api, cloc
     await asyncio.sleep(0.2)
     assert await agent.obey() == "nginx:1.26"
     assert (await api.rollout())["offeredDevices"] == 0
-    answer = await api.graphql('mutation { startRollout(id: "1", reason: "CAB-17") { status reason revision } }')
+    answer = await api.change("startRollout", "rollout { status reason }", id=ROLLOUT, reason="CAB-17")
 
-    assert (answer["startRollout"]["status"], answer["startRollout"]["reason"]) == ("IN_PROGRESS", "CAB-17")
+    assert answer["rollout"] == {"status": "IN_PROGRESS", "reason": "CAB-17"}
     await eventually(lambda: api.image(agent.uuid), "nginx:1.27")
     await agent.obey()
     await eventually(api.status, "COMPLETED")
-    moves = (await api.graphql('{ rollout(id: "1") { moves { event actor reason } } }'))["rollout"]["moves"]
-    assert {"event": "image.rollout_started", "actor": "ops", "reason": "CAB-17"} in moves
+    moves = (await api.graphql("{ rollout(number: 1) { moves { event actor reason } } }"))["rollout"]["moves"]
+    assert {"event": "ROLLOUT_STARTED", "actor": "ops", "reason": "CAB-17"} in moves
 
 
 async def test_a_rollout_can_only_be_asked_for_what_its_state_allows(server: Running, api: Api) -> None:
@@ -728,8 +695,8 @@ async def test_a_rollout_can_only_be_asked_for_what_its_state_allows(server: Run
         before = await everything(server.db)
         for move in MOVES:
             if move not in legal.get(status, set()):
-                code, words = await api.refused(f"mutation ($id: ID!) {{ {move}Rollout(id: $id) {{ id }} }}", id=str(rollout))
-                assert code == "CONFLICT", (move, status)
+                code, words = await api.refusal(f"{move}Rollout", id=node_id("Rollout", rollout))
+                assert code == "ILLEGAL_MOVE", (move, status)
                 assert words == f"cannot {'roll back' if move == 'rollBack' else move} a rollout that is {status.lower().replace('_', ' ')}"
         assert await everything(server.db) == before
 
@@ -755,25 +722,25 @@ async def test_a_rollout_can_only_be_asked_for_what_its_state_allows(server: Run
     await eventually(lambda: offered(api, fourth), True)
     await api.request("pause", fourth)
     assert await api.request("cancel", fourth) == "CANCELLED"
-    await api.graphql(UPDATE, id=policy, input={"healthCheckEnabled": False})
+    await api.change("updatePolicy", id=policy, healthCheckEnabled=False)
     fifth = await fresh()
     await api.request("start", fifth)
     await eventually(lambda: offered(api, fifth), True)
     assert await api.request("rollBack", fifth) == "ROLLING_BACK"
     await refuses_the_rest(fifth, "ROLLED_BACK")
-    for unknown, code in (("999", "NOT_FOUND"), ("x", "BAD_USER_INPUT"), ("", "BAD_USER_INPUT")):
+    for unknown, code in ((node_id("Rollout", 999), "NOT_FOUND"), ("x", "INVALID_INPUT"), ("", "INVALID_INPUT"), (POLICY, "INVALID_INPUT")):
         for move in MOVES:
-            assert (await api.refused(f"mutation ($id: ID!) {{ {move}Rollout(id: $id) {{ id }} }}", id=unknown))[0] == code
+            assert (await api.refusal(f"{move}Rollout", id=unknown))[0] == code
 
 
 async def test_pause_keeps_what_was_offered_and_cancel_leaves_it(api: Api) -> None:
     agents = await started(api, *["nginx:1.26"] * 3, updateStrategy="STAGED", batchDelayMinutes=0)
     [canary] = [agent for agent in agents if await api.image(agent.uuid) == "nginx:1.27"]
 
-    answer = await api.graphql('mutation { pauseRollout(id: "1", reason: "lunch") { status reason } }')
+    answer = await api.change("pauseRollout", "rollout { status reason }", id=ROLLOUT, reason="lunch")
     await canary.obey()
     await asyncio.sleep(0.2)
-    assert answer["pauseRollout"] == {"status": "PAUSED", "reason": "lunch"}
+    assert answer["rollout"] == {"status": "PAUSED", "reason": "lunch"}
     assert (await api.rollout())["offeredDevices"] == 1
     await api.request("resume")
     await eventually(lambda: offered_devices(api), 2)
@@ -781,7 +748,7 @@ async def test_pause_keeps_what_was_offered_and_cancel_leaves_it(api: Api) -> No
 
     assert sorted([await agent.obey() for agent in agents]) == ["nginx:1.26", "nginx:1.27", "nginx:1.27"]
     assert (await api.rollout())["offeredDevices"] == 2
-    answer = await api.graphql('{ rollout(id: "1") { finishedAt } }')
+    answer = await api.graphql("{ rollout(number: 1) { finishedAt } }")
     assert answer["rollout"]["finishedAt"] is not None
 
 
@@ -789,23 +756,29 @@ async def offered_devices(api: Api) -> int:
     return int((await api.rollout())["offeredDevices"])
 
 
+async def rolled_out(api: Api, policy: str, image: str) -> Any:
+    """The rollout of an image by hand."""
+    wanted = "rollout { number image { reference } status }"
+    return flat(await api.change("createRollout", wanted, policy=policy, image=image))["rollout"]
+
+
 async def test_an_operator_may_roll_out_any_version_to_the_devices_of_a_policy(api: Api) -> None:
     a, b = await api.devices("nginx:1.26", "nginx:1.27", fleet="plant-a")
     [stranger] = await api.devices("nginx:1.26", first=3)
     policy = await api.policy(fleet="plant-a", updateStrategy="MANUAL", stagedBatches=1, enabled=False)
 
-    created = (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.19"))["createRollout"]
+    created = await rolled_out(api, policy, "nginx:1.19")
     await eventually(lambda: offered(api), True)
 
-    assert created == {"id": "1", "image": "nginx:1.19", "status": "ENROLLING"}
+    assert created == {"number": 1, "image": "nginx:1.19", "status": "ENROLLING"}
     assert (await api.rollout())["devices"] == {a.uuid: "SCHEDULED", b.uuid: "SCHEDULED"}
-    again = (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.18"))["createRollout"]
+    again = await rolled_out(api, policy, "nginx:1.18")
     await eventually(lambda: offered(api, 2), True)
-    assert (again["id"], await api.status(1)) == ("2", "SUPERSEDED")
+    assert (again["number"], await api.status(1)) == (2, "SUPERSEDED")
     assert {await agent.obey() for agent in (a, b)} == {"nginx:1.18"}
     await eventually(lambda: api.status(2), "COMPLETED")
     assert await api.image(stranger.uuid) == "nginx:1.26"
-    assert (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.19"))["createRollout"]["id"] == "3"
+    assert (await rolled_out(api, policy, "nginx:1.19"))["number"] == 3
 
 
 async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(server: Running, api: Api) -> None:
@@ -816,26 +789,32 @@ async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(s
     before = await everything(server.db)
 
     for policy, image, code, words in [
-        ("1", "nginx:1.27", "CONFLICT", "nginx:1.27 is blocked: rolled back; unblock it first"),
-        ("1", "redis:7", "BAD_USER_INPUT", "image: redis:7 does not match the policy's pattern nginx*"),
-        ("1", "Nginx", "BAD_USER_INPUT", "lower case"),
-        ("1", "", "BAD_USER_INPUT", "image"),
+        (POLICY, "nginx:1.27", "CONFLICT", "nginx:1.27 is blocked: rolled back; unblock it first"),
+        (POLICY, "redis:7", "INVALID_INPUT", "image: redis:7 does not match the policy's pattern nginx*"),
+        (POLICY, "Nginx", "INVALID_INPUT", "lower case"),
+        (POLICY, "", "INVALID_INPUT", "image"),
         (redis, "redis:7", "CONFLICT", "no device that this policy governs runs redis"),
-        ("999", "nginx:1.27", "NOT_FOUND", "there is no policy 999"),
-        ("x", "nginx:1.27", "BAD_USER_INPUT", "“x” is not the id of a policy"),
+        (node_id("Policy", 999), "nginx:1.27", "NOT_FOUND", "there is no policy 999"),
+        ("x", "nginx:1.27", "INVALID_INPUT", "“x” is not an id that was handed out here"),
     ]:
-        refused, sentence = await api.refused(CREATE_ROLLOUT, policy=policy, image=image)
+        refused, sentence = await api.refusal("createRollout", policy=policy, image=image)
         assert refused == code, (image, sentence)
         assert words in sentence, (image, sentence)
-    unblock = "mutation ($policy: ID!, $image: String!) { unblockRelease(policyId: $policy, image: $image) }"
-    assert await api.graphql(unblock, policy="1", image="nginx:1.26") == {"unblockRelease": False}
-    assert (await api.refused(unblock, policy="999", image="nginx:1.27"))[0] == "NOT_FOUND"
-    assert (await api.refused(unblock, policy="1", image="Nginx"))[0] == "BAD_USER_INPUT"
+    assert await unblocked(api, "nginx:1.26") is False
+    assert (await api.refusal("unblockRelease", id=node_id("Policy", 999), image="nginx:1.27"))[0] == "NOT_FOUND"
+    assert (await api.refusal("unblockRelease", id=POLICY, image="Nginx"))[0] == "INVALID_INPUT"
     assert await everything(server.db) == before
 
-    assert await api.graphql(unblock, policy="1", image="docker.io/library/nginx:1.27") == {"unblockRelease": True}
-    assert await api.graphql(unblock, policy="1", image="nginx:1.27") == {"unblockRelease": False}
-    assert (await api.graphql(CREATE_ROLLOUT, policy="1", image="nginx:1.27"))["createRollout"]["id"] == "2"
+    assert await unblocked(api, "docker.io/library/nginx:1.27") is True
+    assert await unblocked(api, "nginx:1.27") is False
+    assert (await rolled_out(api, POLICY, "nginx:1.27"))["number"] == 2
+
+
+async def unblocked(api: Api, image: str) -> bool:
+    """Whether there was anything to unblock."""
+    answer = await api.change("unblockRelease", "wasBlocked policy { id }", id=POLICY, image=image)
+    assert answer["policy"] == {"id": POLICY}
+    return bool(answer["wasBlocked"])
 
 
 # Looking ahead
@@ -844,23 +823,28 @@ async def test_a_rollout_by_hand_that_cannot_be_is_refused_and_nothing_changes(s
 async def test_a_preview_tells_what_a_rollout_would_do_and_does_nothing(server: Running, api: Api) -> None:
     await api.devices("nginx:1.26", "nginx:1.26", "nginx:1.26", "nginx:1.27")
     policy = await api.policy(updateStrategy="STAGED", batchDelayMinutes=5, pickupMinutes=10)
-    await api.graphql(ROOTS["Mutation"]["pinDevice"])
+    await api.change("pinDevice", **MUTATIONS["pinDevice"])
     before = await everything(server.db)
-    document = """query ($policy: ID!, $image: String!, $sample: Int!) { previewRollout(policyId: $policy, image: $image, sample: $sample) {
-      images at refusal totalDevices leftOutDevices approvalsRequired notBefore notAfter checksum
-      policy { id } supersedes { id } batches { number devices offeredDevices } openings { timezone devices at }
-      leftOut { reason devices first { deviceUuid name fleet images sentence rolloutId aside { kind reason } } }
-      finish { likely late whyNot basis } } }"""
+    document = """query ($policy: ID!, $image: ImageReference!, $sample: Int!) {
+      previewRollout(policy: $policy, image: $image, sample: $sample) { ... on Error { code message } ... on RolloutPreview {
+        images { reference } at refusal totalDevices leftOutDevices approvalsRequired notBefore notAfter checksum
+        policy { id } supersedes { id } batches { number devices offeredDevices } openings { timezone devices at }
+        leftOut { reason devices first { deviceUuid device { uuid } name fleet images sentence rollout { number } aside { kind reason } } }
+        finish { likely late whyNot basis } } } }"""
 
-    told = (await api.graphql(document, policy=policy, image="nginx:1.27", sample=5))["previewRollout"]
+    async def previewed(**wanted: Any) -> Any:
+        wanted = {"policy": policy, "image": "nginx:1.27", "sample": 5, **wanted}
+        return flat(await api.graphql(document, **wanted))["previewRollout"]
+
+    told = await previewed()
 
     assert told["leftOut"] == [
         {"reason": "SAME_IMAGE", "devices": 1, "first": [
-            {"deviceUuid": nth(4), "name": "press 0000", "fleet": None, "images": ["nginx:1.27"], "rolloutId": None, "aside": None,
-             "sentence": "it is told to run nginx:1.27 already"}]},
+            {"deviceUuid": nth(4), "device": {"uuid": nth(4)}, "name": "press 0000", "fleet": None, "images": ["nginx:1.27"],
+             "rollout": None, "aside": None, "sentence": "it is told to run nginx:1.27 already"}]},
         {"reason": "PINNED", "devices": 1, "first": [
-            {"deviceUuid": nth(1), "name": "press 0000", "fleet": None, "images": ["nginx:1.26"], "rolloutId": None,
-             "aside": {"kind": "PINNED", "reason": "a fair"}, "sentence": told["leftOut"][1]["first"][0]["sentence"]}]},
+            {"deviceUuid": nth(1), "device": {"uuid": nth(1)}, "name": "press 0000", "fleet": None, "images": ["nginx:1.26"],
+             "rollout": None, "aside": {"kind": "PINNED", "reason": "a fair"}, "sentence": told["leftOut"][1]["first"][0]["sentence"]}]},
     ]  # fmt: skip
     assert told["batches"] == [{"number": 1, "devices": 1, "offeredDevices": 1}, {"number": 2, "devices": 1, "offeredDevices": 2}]
     assert {name: told[name] for name in ("images", "refusal", "totalDevices", "leftOutDevices", "supersedes", "policy", "openings")} == {
@@ -869,16 +853,16 @@ async def test_a_preview_tells_what_a_rollout_would_do_and_does_nothing(server: 
     }  # fmt: skip
     took = datetime.fromisoformat(told["finish"]["likely"]) - datetime.fromisoformat(told["at"])
     assert took == timedelta(minutes=10 + 5 + 10)
-    for wrong in ({"policy": "x"}, {"image": "NGINX"}, {"sample": -1}, {"sample": 101}):
-        assert (await api.refused(document, **{"policy": policy, "image": "nginx:1.27", "sample": 5, **wrong}))[0] == "BAD_USER_INPUT", (
-            wrong
-        )
-    assert (await api.refused(document, policy="99", image="nginx:1.27", sample=5))[0] == "NOT_FOUND"
+    for wrong in ({"policy": "x"}, {"policy": ROLLOUT}, {"image": "NGINX"}, {"sample": -1}, {"sample": 101}):
+        assert (await previewed(**wrong))["code"] == "INVALID_INPUT", wrong
+    assert (await previewed(policy=node_id("Policy", 99)))["code"] == "NOT_FOUND"
     assert await everything(server.db) == before
 
-    created = (await api.graphql(CREATE_ROLLOUT, policy=policy, image="nginx:1.27"))["createRollout"]["id"]
-    await eventually(lambda: offered(api, int(created)), True)
-    checksum = (await api.graphql("query ($id: ID!) { rollout(id: $id) { checksum totalDevices } }", id=created))["rollout"]
+    created = (await rolled_out(api, policy, "nginx:1.27"))["number"]
+    await eventually(lambda: offered(api, created), True)
+    checksum = (await api.graphql("query ($number: Int!) { rollout(number: $number) { checksum totalDevices } }", number=created))[
+        "rollout"
+    ]
     assert checksum == {"checksum": told["checksum"], "totalDevices": 2}
 
 
@@ -887,13 +871,13 @@ async def test_a_device_explains_itself(api: Api) -> None:
     await agent.obey()
     await eventually(api.status, "COMPLETED")
     document = f"""{{ device(uuid: "{agent.uuid}") {{ explain {{
-      at sentences services {{ app service image rolloutId status since until sentences }} }} }} }}"""
+      at sentences services {{ app service image rollout {{ number }} status since until sentences }} }} }} }}"""
 
     told = (await api.graphql(document))["device"]["explain"]
 
     [service] = told["services"]
-    assert {name: service[name] for name in ("app", "service", "image", "rolloutId", "status", "until")} == {
-        "app": "1001", "service": "web", "image": "nginx:1.27", "rolloutId": "1", "status": "UPDATED", "until": None,
+    assert {name: service[name] for name in ("app", "service", "image", "rollout", "status", "until")} == {
+        "app": "1001", "service": "web", "image": "nginx:1.27", "rollout": {"number": 1}, "status": "UPDATED", "until": None,
     }  # fmt: skip
     assert told["sentences"] == service["sentences"]
     assert service["sentences"][0].startswith(
@@ -910,29 +894,31 @@ async def test_a_device_says_what_is_written_on_it_and_why_it_joins_no_rollout(s
     read = f'{{ device(uuid: "{nth(1)}") {{ labels aside {{ kind until at by reason }} }} }}'
     assert (await api.graphql(read))["device"] == {"labels": {}, "aside": None}
 
-    label = f'mutation ($labels: JSON!) {{ setDeviceLabels(uuid: "{nth(1)}", labels: $labels) {{ labels }} }}'
-    hold = f'mutation ($until: DateTime!) {{ holdDevice(uuid: "{nth(1)}", until: $until) {{ aside {{ kind until by reason }} }} }}'
+    async def held(until: str) -> Any:
+        return (await api.change("holdDevice", "device { aside { kind until by reason } }", uuid=nth(1), until=until))["device"]["aside"]
+
     until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
-    assert (await api.graphql(label, labels={"site": "north"}))["setDeviceLabels"] == {"labels": {"site": "north"}}
-    held = (await api.graphql(hold, until=until))["holdDevice"]
-    assert held == {"aside": {"kind": "HELD", "until": until, "by": "ops", "reason": None}}
-    await api.graphql(ROOTS["Mutation"]["pinDevice"])
+    labelled = await api.change("setDeviceLabels", "device { labels }", uuid=nth(1), labels={"site": "north"})
+    assert labelled == {"device": {"labels": {"site": "north"}}}
+    assert await held(until) == {"kind": "HELD", "until": until, "by": "ops", "reason": None}
+    await api.change("pinDevice", uuid=nth(1), reason="a fair")
     pinned = (await api.graphql(read))["device"]["aside"]
     assert pinned == {"kind": "PINNED", "until": None, "by": "ops", "reason": "a fair", "at": pinned["at"]}
 
     before = await everything(server.db)
     for bad in ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", until[:19], "9999-12-31T23:59:59-14:00", "tomorrow", 7, None):
-        assert (await api.refused(hold, until=bad))[0] == "BAD_USER_INPUT", bad
-    assert (await api.refused(hold, until=until))[0] == "CONFLICT"
-    labels: list[Any] = [None, [], "a", {"": "a"}, {"a": 1}, {"a": "v" * 256}, {"n" * 64: "a"}, {str(n): "" for n in range(65)}]
+        assert (await refused_anyhow(api, "holdDevice", {"uuid": nth(1), "until": bad}))[0] in ("BAD_USER_INPUT", "INVALID_INPUT"), bad
+    assert (await api.refusal("holdDevice", uuid=nth(1), until=until))[0] == "CONFLICT"
+    labels: list[Any] = [[], "a", {"": "a"}, {"a": 1}, {"a": "v" * 256}, {"n" * 64: "a"}, {str(n): "" for n in range(65)}]
     for wrong in labels:
-        assert (await api.refused(label, labels=wrong))[0] == "BAD_USER_INPUT", wrong
-    assert (await api.refused(ROOTS["Mutation"]["pinDevice"].replace("a fair", "r" * 501)))[0] == "BAD_USER_INPUT"
+        assert (await api.refusal("setDeviceLabels", uuid=nth(1), labels=wrong))[0] == "INVALID_INPUT", wrong
+    assert (await refused_anyhow(api, "setDeviceLabels", {"uuid": nth(1), "labels": None}))[0] == "BAD_USER_INPUT"
+    assert (await api.refusal("pinDevice", uuid=nth(1), reason="r" * 501))[0] == "INVALID_INPUT"
     for name in ("pinDevice", "holdDevice", "releaseDevice", "setDeviceLabels"):
-        assert (await api.refused(ROOTS["Mutation"][name].replace(nth(1), UNKNOWN)))[0] == "NOT_FOUND", name
+        assert (await api.refusal(name, **{**MUTATIONS[name], "uuid": UNKNOWN}))[0] == "NOT_FOUND", name
     assert await everything(server.db) == before
 
-    await api.graphql(ROOTS["Mutation"]["releaseDevice"])
+    await api.change("releaseDevice", uuid=nth(1))
     assert (await api.graphql(read))["device"] == {"labels": {"site": "north"}, "aside": None}
 
 
@@ -941,8 +927,10 @@ async def test_a_device_says_what_is_written_on_it_and_why_it_joins_no_rollout(s
 
 async def listed(api: Api, number: int = 1) -> list[Any]:
     """Every event of a rollout, as the query tells it."""
-    document = "query ($id: ID!) { rollout(id: $id) { events(first: 100) { nodes { cursor type deviceUuid revision data } } } }"
-    nodes = (await api.graphql(document, id=str(number)))["rollout"]["events"]["nodes"]
+    document = (
+        "query ($number: Int!) { rollout(number: $number) { events(first: 100) { nodes { cursor name deviceUuid revision data } } } }"
+    )
+    nodes = (await api.graphql(document, number=number))["rollout"]["events"]["nodes"]
     assert isinstance(nodes, list)
     return nodes
 
@@ -957,12 +945,12 @@ async def test_the_events_of_a_rollout_are_the_same_from_its_start_and_from_any_
     await eventually(lambda: last_event(api), "image.rollout_completed")
     whole = await listed(api)
 
-    assert await read_some(api, len(whole), EVENTS, id="1") == whole
+    assert await read_some(api, len(whole), EVENTS, id=ROLLOUT) == whole
     assert len({event["cursor"] for event in whole}) == len(whole)
-    assert sorted(event["deviceUuid"] for event in whole if event["type"] == "image.device_scheduled") == [agent.uuid for agent in agents]
+    assert sorted(event["deviceUuid"] for event in whole if event["name"] == "image.device_scheduled") == [agent.uuid for agent in agents]
     async with asyncio.TaskGroup() as group:
         resumed = [
-            group.create_task(read_some(api, len(whole) - number, EVENTS, id="1", after=event["cursor"]))
+            group.create_task(read_some(api, len(whole) - number, EVENTS, id=ROLLOUT, after=event["cursor"]))
             for number, event in enumerate(whole[:-1], 1)
         ]
     for number, task in enumerate(resumed, 1):
@@ -970,7 +958,7 @@ async def test_the_events_of_a_rollout_are_the_same_from_its_start_and_from_any_
 
 
 async def last_event(api: Api) -> str:
-    return str((await listed(api))[-1]["type"])
+    return str((await listed(api))[-1]["name"])
 
 
 async def test_whoever_follows_while_it_happens_misses_nothing(api: Api) -> None:
@@ -980,10 +968,10 @@ async def test_whoever_follows_while_it_happens_misses_nothing(api: Api) -> None
     await eventually(api.status, "PENDING")
     heard: list[Any] = []
 
-    async with asyncio.timeout(10), api.subscribed(EVENTS, id="1") as stream:
+    async with asyncio.timeout(10), api.subscribed(EVENTS, id=ROLLOUT) as stream:
         async for answer in stream:
             heard.append(answer["rolloutEvents"])
-            match heard[-1]["type"]:
+            match heard[-1]["name"]:
                 case "image.rollout_enrolled":
                     await api.request("start")
                 case "image.device_scheduled":
@@ -999,7 +987,7 @@ async def test_whoever_follows_while_it_happens_misses_nothing(api: Api) -> None
 
 async def test_progress_is_told_when_it_changes_and_ends_with_the_rollout(api: Api) -> None:
     [agent] = await started(api, "nginx:1.26")
-    following = asyncio.create_task(read(api, PROGRESS, seconds=10, id="1"))
+    following = asyncio.create_task(read(api, PROGRESS, seconds=10, id=ROLLOUT))
     await asyncio.sleep(0.1)
     await agent.poll()
     await asyncio.sleep(1.2)
@@ -1012,28 +1000,28 @@ async def test_progress_is_told_when_it_changes_and_ends_with_the_rollout(api: A
     assert (told[-1]["status"], told[-1]["failureRate"]) == ("COMPLETED", 0)
     assert told[-1]["devices"] == {"pending": 0, "scheduled": 0, "updating": 0, "updated": 1}
     assert all(one != next_ for one, next_ in pairwise(told))
-    assert await read(api, PROGRESS, id="1") == [told[-1]]
+    assert await read(api, PROGRESS, id=ROLLOUT) == [told[-1]]
 
 
 async def test_following_what_is_not_there_is_an_error_and_not_a_wait(api: Api) -> None:
     await started(api, "nginx:1.26")
 
     for document in (EVENTS, PROGRESS):
-        assert await refusal(api, document, id="999") == ("NOT_FOUND", "there is no rollout 999")
+        assert await refusal(api, document, id=node_id("Rollout", 999)) == ("NOT_FOUND", "there is no rollout 999")
         assert (await refusal(api, document, id="x"))[0] == "BAD_USER_INPUT"
-    assert (await refusal(api, EVENTS, id="1", after="nonsense")) == (
+    assert (await refusal(api, EVENTS, id=ROLLOUT, after="nonsense")) == (
         "BAD_USER_INPUT",
         "after: this is not a cursor that was handed out here",
     )
-    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+    async with socket(api, bearer(api)) as ws:
         await ws.receive_json()
         await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": "subscription { nonsense }"}})
         error = await ws.receive_json()
         assert (error["id"], error["type"]) == ("1", "error")
         assert error["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
         # The connection lives on, and takes queries too.
-        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": '{ rollout(id: "1") { id } }', "variables": None}})
-        assert await ws.receive_json() == {"id": "1", "type": "next", "payload": {"data": {"rollout": {"id": "1"}}}}
+        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": "{ rollout(number: 1) { number } }", "variables": None}})
+        assert await ws.receive_json() == {"id": "1", "type": "next", "payload": {"data": {"rollout": {"number": 1}}}}
         assert await ws.receive_json() == {"id": "1", "type": "complete"}
 
 
@@ -1043,10 +1031,10 @@ async def test_who_stops_following_leaves_nothing_behind(api: Api) -> None:
     async def followers() -> int:
         return sum(getattr(task.get_coro(), "__name__", "") == "_pump" for task in asyncio.all_tasks())
 
-    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+    async with socket(api, bearer(api)) as ws:
         await ws.receive_json()
         for id, document in (("1", EVENTS), ("2", PROGRESS)):  # noqa: A001
-            await ws.send_json({"type": "subscribe", "id": id, "payload": {"query": document, "variables": {"id": "1"}}})
+            await ws.send_json({"type": "subscribe", "id": id, "payload": {"query": document, "variables": {"id": ROLLOUT}}})
         await eventually(followers, 2)
         await ws.send_json({"type": "complete", "id": "1"})
         await eventually(followers, 1)
@@ -1056,7 +1044,7 @@ async def test_who_stops_following_leaves_nothing_behind(api: Api) -> None:
         async with asyncio.timeout(5):
             while (await ws.receive_json())["type"] != "pong":
                 pass
-        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": EVENTS, "variables": {"id": "1"}}})
+        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": EVENTS, "variables": {"id": ROLLOUT}}})
         await eventually(followers, 2)
     await eventually(followers, 0)
-    assert await read_some(api, 1, EVENTS, id="1") == (await listed(api))[:1]
+    assert await read_some(api, 1, EVENTS, id=ROLLOUT) == (await listed(api))[:1]
