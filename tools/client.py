@@ -4,6 +4,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tomllib
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,13 +15,14 @@ PIN = "ariadne-codegen==0.19.0"
 CLIENT = ROOT / "client"
 DOCUMENTS = CLIENT / "documents"
 GENERATED = CLIENT / "rollwave" / "api"
-FINGERPRINT = CLIENT / "documents.sha256"
+FINGERPRINT = CLIENT / "api.sha256"
 
 
 def fingerprint() -> str:
     """Of everything that decides what is generated: whoever changes any of it generates anew."""
-    digest = sha256(PIN.encode())
-    for source in (GRAPHQL, CLIENT / "pyproject.toml", *sorted(DOCUMENTS.glob("*.graphql"))):
+    settings = tomllib.loads((CLIENT / "pyproject.toml").read_text())["tool"]["ariadne-codegen"]
+    digest = sha256(f"{PIN} {settings}".encode())
+    for source in (GRAPHQL, *sorted(DOCUMENTS.glob("*.graphql"))):
         digest.update(source.read_bytes())
     return digest.hexdigest() + "\n"
 
