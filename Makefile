@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CODEGEN := .venv-codegen
 
 .DEFAULT_GOAL := help
-.PHONY: help run simulate test conformance live fuzz check mutate format snapshots bench lock
+.PHONY: help run simulate test conformance live fuzz check mutate format snapshots client bench lock
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +51,11 @@ format: $(READY) ## Format, and mend what the linter can
 snapshots: $(READY) ## Rewrite schema/schema.graphql, server/openapi.json and storage/schema.sql; read the diff
 	@$(BIN)/python -m tools.snapshots
 
+client: $(READY) ## Rewrite client/rollwave/api from schema/schema.graphql and client/documents; read the diff
+	@test -x $(CODEGEN)/bin/ariadne-codegen || ($(PYTHON) -m venv --clear $(CODEGEN) && \
+	  $(CODEGEN)/bin/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python -m tools.client pin))
+	@$(BIN)/python -m tools.client $(CODEGEN)/bin/ariadne-codegen
+
 bench: $(READY) ## Measure; JSON=file writes the figures too
 	@$(BIN)/python -m tools.bench $(if $(JSON),--json $(JSON))
 
@@ -64,4 +70,5 @@ $(READY): requirements-dev.lock
 	@echo "setting up $(VENV) …"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable client
 	@touch $@

@@ -6,16 +6,18 @@ from typing import Any
 
 from domain.registries import Credentials
 from live.registry import Registry
-from tests.api import Agent, Api, eventually
+from tests.api import Agent, Api, eventually, flat
 from tests.clock import MovableClock
 
-_ENDPOINT = """mutation { createWebhookEndpoint(input: { name: "ours", sender: DISTRIBUTION, scheme: HEADER }) {
-  secret endpoint { id path }
+_OURS = {"name": "ours", "sender": "DISTRIBUTION", "scheme": "HEADER"}
+_PUSHES = """{ pushes { nodes {
+  image { reference } resolved { reference } source waitsFor dueAt
+  decisions { image { reference } started rollout { number } sentence }
+} } }"""
+_TRIED = """query ($policy: ID!, $image: ImageReference!) { testPolicy(policy: $policy, image: $image) {
+  ... on PolicyTest { image { reference } wouldStart waits why tags { tag whyNot } }
+  ... on Error { refused: code message }
 } }"""
-_REGISTRY = """mutation ($host: String!, $username: String, $password: String) {
-  setRegistry(host: $host, username: $username, password: $password, plainHttp: true) { host }
-}"""
-_PUSHES = "{ pushes { nodes { image resolved source waitsFor dueAt decisions { image started rolloutId decision } } } }"
 
 
 class Site:
@@ -28,9 +30,9 @@ class Site:
     async def open(self, *, tells: bool = True, is_known: bool = True) -> None:
         """Start the registry: by default it tells Rollwave of everything, and may be asked."""
         if tells:
-            made = (await self.api.graphql(_ENDPOINT))["createWebhookEndpoint"]
-            self.endpoint = made["endpoint"]["id"]
-            self.registry.tells(self.api.url + made["endpoint"]["path"], f"Bearer {made['secret']}")
+            made = await self.api.change("createWebhookEndpoint", "secret webhookEndpoint { id path }", **_OURS)
+            self.endpoint = made["webhookEndpoint"]["id"]
+            self.registry.tells(self.api.url + made["webhookEndpoint"]["path"], f"Bearer {made['secret']}")
         if is_known:
             await self.may_ask()
         await self.registry.start()
@@ -38,7 +40,7 @@ class Site:
     async def may_ask(self, credentials: Credentials | None = None) -> None:
         """Let the registry be asked."""
         proof = {} if credentials is None else {"username": credentials.username, "password": credentials.password}
-        await self.api.graphql(_REGISTRY, host=self.registry.host, **proof)
+        await self.api.change("setRegistry", host=self.registry.host, plainHttp=True, **proof)
 
     def image(self, tag: str, digest: str | None = None) -> str:
         """An image that the registry keeps, as a device is told it."""
@@ -57,16 +59,13 @@ class Site:
         """A device for each platform."""
         devices = await self.devices(len(platforms))
         for device, platform in zip(devices, platforms, strict=True):
-            await self.api.graphql(
-                "mutation ($uuid: ID!, $labels: JSON!) { setDeviceLabels(uuid: $uuid, labels: $labels) { uuid } }",
-                uuid=device.uuid, labels={"platform": platform},
-            )  # fmt: skip
+            await self.api.change("setDeviceLabels", uuid=device.uuid, labels={"platform": platform})
         return devices
 
     async def rollouts(self) -> list[str]:
         """The image of each rollout, oldest first."""
-        nodes = (await self.api.graphql("{ rollouts { nodes { image } } }"))["rollouts"]["nodes"]
-        return [str(node["image"]) for node in reversed(nodes)]
+        nodes = (await self.api.graphql("{ rollouts { nodes { image { reference } } } }"))["rollouts"]["nodes"]
+        return [str(node["image"]["reference"]) for node in reversed(nodes)]
 
     async def completed(self, devices: Sequence[Agent], number: int = 1) -> set[str]:
         """Have devices obey until a rollout is completed; returns what they run."""
@@ -78,7 +77,7 @@ class Site:
 
     async def pushes(self) -> list[Any]:
         """Every push that Rollwave heard of, oldest first."""
-        return list(reversed((await self.api.graphql(_PUSHES))["pushes"]["nodes"]))
+        return list(reversed(flat(await self.api.graphql(_PUSHES))["pushes"]["nodes"]))
 
     async def heard(self, count: int) -> list[Any]:
         """What was decided last about each push, once there are so many and all are decided."""
@@ -94,6 +93,10 @@ class Site:
         """What the newest push waits for."""
         waits_for: str | None = (await self.pushes())[-1]["waitsFor"]
         return waits_for
+
+    async def tried(self, policy: str) -> Any:
+        """What a policy would make of what the registry keeps."""
+        return flat(await self.api.graphql(_TRIED, policy=policy, image=self.registry.repository))["testPolicy"]
 
     async def says(self, tag: str) -> None:
         """Somebody posts that a tag was pushed, without its digest."""

@@ -92,7 +92,8 @@ async def test_polling_goes_on_as_soon_as_the_credentials_are_right(site: Site) 
 
 async def problems(site: Site) -> list[str | None]:
     """Why repositories that are polled did not answer."""
-    return [polled["problem"] for polled in (await site.api.graphql("{ polledRepositories { problem } }"))["polledRepositories"]]
+    answer = await site.api.graphql("{ polledRepositories { nodes { problem } } }")
+    return [polled["problem"] for polled in answer["polledRepositories"]["nodes"]]
 
 
 @pytest.fixture
@@ -128,9 +129,7 @@ async def test_digest_platforms_and_tags_are_asked_with_a_token_and_the_password
 
 async def tags_of(site: Site, policy: str) -> list[str]:
     """The tags that the registry has, by Rollwave's account."""
-    document = "query ($id: ID!, $image: String!) { testPolicy(policyId: $id, image: $image) { why tags { tag } } }"
-    answer = await site.api.graphql(document, id=policy, image=site.registry.repository)
-    return [verdict["tag"] for verdict in answer["testPolicy"]["tags"]]
+    return [verdict["tag"] for verdict in (await site.tried(policy))["tags"]]
 
 
 async def test_where_no_token_is_handed_out_for_wrong_credentials_or_none_a_push_waits_and_says_so(gate: Gate, site: Site) -> None:

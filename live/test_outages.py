@@ -18,7 +18,7 @@ async def test_a_version_goes_by_its_tag_once_its_registry_has_been_away_for_a_m
     site.clock.advance(seconds=70)
 
     [decision] = await site.heard(1)
-    assert decision["decision"] == f"started rollout 1, by its tag: {away}"
+    assert decision["sentence"] == f"started rollout 1, by its tag: {away}"
     assert await site.completed(devices) == {site.image("2.0.0")}
 
 

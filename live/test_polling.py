@@ -1,7 +1,5 @@
 """Asking a docker-registry for new tags, with and without its webhooks, and trying a policy on what it has."""
 
-from typing import Any
-
 from live.site import Site
 from storage.database import Database
 from tests.api import eventually, everything
@@ -24,8 +22,8 @@ async def asked(site: Site) -> None:
 
 async def answered_at(site: Site) -> str:
     """When the registry last answered when it was polled; before that an early word."""
-    polled = (await site.api.graphql("{ polledRepositories { repository askedAt problem } }"))["polledRepositories"]
-    return max((one["askedAt"] or "" for one in polled), default="")
+    answer = await site.api.graphql("{ polledRepositories { nodes { repository { name } askedAt problem } } }")
+    return max((one["askedAt"] or "" for one in answer["polledRepositories"]["nodes"]), default="")
 
 
 async def test_polling_alone_finds_a_new_version_and_the_digest_that_a_webhook_would_have_told(site: Site) -> None:
@@ -90,13 +88,13 @@ async def test_what_polling_found_a_late_webhook_does_not_start_again(site: Site
 
     found, told = await site.heard(2)
     assert (found["started"], told["started"]) == (True, False)
-    assert told["decision"] == "this release is known: rollout 1"
+    assert told["sentence"] == "this release is known: rollout 1"
     assert await site.rollouts() == [site.image("2.0.0", digest)]
 
 
 async def hear(site: Site, how: str) -> None:
     """Enable the registry's endpoint, or disable it: the registry keeps what it has to tell."""
-    await site.api.graphql(f"mutation ($id: ID!) {{ {how}WebhookEndpoint(id: $id) {{ id }} }}", id=site.endpoint)
+    await site.api.change(f"{how}WebhookEndpoint", id=site.endpoint)
 
 
 async def test_trying_a_policy_tells_of_every_tag_that_the_registry_has_and_changes_nothing(site: Site, db: Database) -> None:
@@ -106,7 +104,7 @@ async def test_trying_a_policy_tells_of_every_tag_that_the_registry_has_and_chan
     digests = {tag: await site.registry.push(tag) for tag in ("1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0", "nightly")}
     before = await everything(db)
 
-    tried = await tried_out(site, policy)
+    tried = await site.tried(policy)
 
     assert await everything(db) == before
     assert (tried["image"], tried["wouldStart"]) == (site.image("1.1.0", digests["1.1.0"]), True)
@@ -117,12 +115,3 @@ async def test_trying_a_policy_tells_of_every_tag_that_the_registry_has_and_chan
         "2.0.0": "2.0.0 is outside 1.x",
         "nightly": "nightly is not a version",
     }
-
-
-async def tried_out(site: Site, policy: str) -> Any:
-    """What a policy would make of the repository."""
-    answer = await site.api.graphql(
-        "query ($id: ID!, $image: String!) { testPolicy(policyId: $id, image: $image) { image wouldStart waits why tags { tag whyNot } } }",
-        id=policy, image=site.registry.repository,
-    )  # fmt: skip
-    return answer["testPolicy"]

@@ -14,7 +14,7 @@ FORMS = ["oci", "v2s2"]
 
 async def deliveries(site: Site) -> list[str]:
     """Who posted what is kept of the registry's webhooks."""
-    answer = await site.api.graphql("query ($id: ID!) { webhookEndpoint(id: $id) { deliveries { nodes { sender } } } }", id=site.endpoint)
+    answer = await site.api.graphql("query ($id: ID) { webhookEndpoint(id: $id) { deliveries { nodes { sender } } } }", id=site.endpoint)
     return [node["sender"] for node in answer["webhookEndpoint"]["deliveries"]["nodes"]]
 
 
@@ -74,8 +74,8 @@ async def test_the_same_content_pushed_again_starts_nothing(site: Site) -> None:
     assert await site.registry.push("latest", "first") == digest
     *_, done = await site.heard(3)
 
-    assert (under_way["started"], under_way["decision"]) == (False, "this release is known: rollout 1")
-    assert (done["started"], done["rolloutId"]) == (False, "1")
+    assert (under_way["started"], under_way["sentence"]) == (False, "this release is known: rollout 1")
+    assert (done["started"], done["rollout"]) == (False, 1)
     assert await site.rollouts() == [site.image("latest", digest)]
 
 
@@ -93,7 +93,7 @@ async def test_what_is_no_push_of_an_image_is_acknowledged_and_nothing_comes_of_
 
     assert before.acknowledged >= 3, "layers were told of, too"
     assert (await site.registry.told()).refused == 0
-    assert await deliveries(site) == ["distribution"]
+    assert await deliveries(site) == ["DISTRIBUTION"]
     assert await site.rollouts() == [site.image("2.0.0", digest)]
 
 
@@ -128,7 +128,7 @@ async def test_what_has_nothing_for_a_devices_platform_is_refused_in_words(site:
     await site.registry.push("2.0.0", platforms=platforms)
 
     [decision] = await site.heard(1)
-    assert decision["decision"] == f"it has nothing for linux/arm64, only for {', '.join(sorted(platforms))}"
+    assert decision["sentence"] == f"it has nothing for linux/arm64, only for {', '.join(sorted(platforms))}"
     assert await site.rollouts() == []
 
 
@@ -142,18 +142,15 @@ async def test_a_webhook_without_a_digest_is_pinned_to_the_one_that_the_registry
     assert await posted(site, sender) == 202
 
     [decision] = await site.heard(1)
-    assert (decision["image"], decision["decision"]) == (site.image("2.0.0", digest), "started rollout 1")
+    assert (decision["image"], decision["sentence"]) == (site.image("2.0.0", digest), "started rollout 1")
     assert await site.completed(devices) == {site.image("2.0.0", digest)}
 
 
 async def posted(site: Site, sender: str) -> int:
     """What an endpoint of this sender answers to the webhook of a push of 2.0.0."""
     wanted = {"name": "theirs", "sender": sender, "scheme": "PATH", "defaultHost": site.registry.host}
-    made = await site.api.graphql(
-        "mutation ($input: CreateWebhookEndpointInput!) { made: createWebhookEndpoint(input: $input) { secret endpoint { path } } }",
-        input=wanted,
-    )
-    path = f"{made['made']['endpoint']['path']}/{made['made']['secret']}"
+    made = await site.api.change("createWebhookEndpoint", "secret webhookEndpoint { path }", **wanted)
+    path = f"{made['webhookEndpoint']['path']}/{made['secret']}"
     async with site.api.http.post(path, json=body(site, sender)) as response:
         return response.status
 

@@ -53,6 +53,8 @@ class Feed:
         # Of broadcaster's back ends the one without a race or a silent death; delivery is guaranteed by the events table.
         self._broadcast = Broadcast("memory://")
         self._mailboxes: set[Mailbox] = set()
+        self.is_closed = False
+        """Nothing more is told here; whoever follows something comes again, perhaps to another process."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -66,6 +68,7 @@ class Feed:
 
     def close(self) -> None:
         """End every subscription."""
+        self.is_closed = True
         for mailbox in self._mailboxes:
             mailbox.close()
 

@@ -62,7 +62,7 @@ class AuditEntry(Node):
 NEWEST: Key[domain.Entry, int] = numbered(LAST, lambda entry: entry.id)
 
 
-async def trail(info: Info, subject: Subject, first: int, after: str | None) -> Connection[AuditEntry]:
+async def trail(info: Info, subject: Subject, first: int | None, after: str | None) -> Connection[AuditEntry]:
     """What was done to one thing."""
 
     async def read(before: int, limit: int) -> Any:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import strawberry
 from graphql import GraphQLError, NoSchemaIntrospectionCustomRule, StringValueNode, ValidationRule, specified_rules
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -24,6 +23,7 @@ from schema.queries import Query
 from schema.results import HANDLERS
 from schema.scalars import SCALARS
 from schema.subscriptions import Subscription
+from schema.unambiguous import Unambiguous
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +49,15 @@ def rules_for(context: ExecutionContext) -> Rules:
     return RULES if context.context.ctx.actor.may(Permission.OPERATE) else WITHOUT_INTROSPECTION
 
 
-class FreshSession(SchemaExtension):
-    """Each operation, and each event of a subscription, reads anew: a WebSocket has one session for all of them."""
-
-    def on_operation(self) -> Iterator[None]:
-        self.execution_context.context = self.execution_context.context.fresh()
-        yield
+class ReadsAnew(SchemaExtension):
+    """What the fields of one event of a subscription read is not what those of the next do."""
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
         yield
         self.execution_context.context.forget()
 
 
-class _Schema(strawberry.Schema):
+class _Schema(Unambiguous):
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         # Strawberry would run a subscription that was posted as if it were a query, and fail.
         kwargs["allowed_operation_types"] = set(kwargs.get("allowed_operation_types", OperationType)) - {OperationType.SUBSCRIPTION}
@@ -69,9 +65,10 @@ class _Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
+        request = getattr(execution_context and execution_context.context, "request_id", "")
         for error in errors:
             if is_ours(error):
-                log.error("%s", error.message, exc_info=error.original_error)
+                log.error("%s (request %s)", error.message, request, exc_info=error.original_error)
 
 
 def _schema(*, is_sorted: bool = False) -> _Schema:
@@ -80,7 +77,7 @@ def _schema(*, is_sorted: bool = False) -> _Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=lookup.TYPES,
-        extensions=[FreshSession, Errors, lambda: MaxTokensLimiter(MOST_TOKENS), cached_documents(rules_for, Documents()), Budgeted],
+        extensions=[ReadsAnew, Errors, lambda: MaxTokensLimiter(MOST_TOKENS), cached_documents(rules_for, Documents()), Budgeted],
         execution_context_class=PlainExecutor,
         exception_handlers=HANDLERS,
         config=StrawberryConfig(sort_schema=is_sorted, scalar_map=SCALARS),

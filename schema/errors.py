@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
 from domain.actors import Permission
@@ -22,6 +23,8 @@ CODES: dict[type[Refused], str] = {
     Limited: "RATE_LIMITED",
 }
 _HINT = re.compile(r" Did you mean [^?]*\?")
+# What Strawberry raises where a client asks for no operation of its document, or for one of a kind that is not told that way.
+_THEIRS = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
 log = logging.getLogger(__name__)
 
 
@@ -50,14 +53,14 @@ def shown(error: GraphQLError) -> GraphQLError:
         return _with_code(error, str(cause), _code(cause))
     if isinstance(cause, AWAY):
         return _with_code(error, "the database does not answer; try again", "UNAVAILABLE")
-    if cause is not None and not isinstance(cause, GraphQLError):
+    if cause is not None and not isinstance(cause, _THEIRS):
         return _with_code(error, "internal error", "INTERNAL")
     return error if error.extensions else _with_code(error, error.message, "BAD_USER_INPUT")
 
 
 def is_ours(error: GraphQLError) -> bool:
     """Whether this is a bug of ours rather than something the client caused."""
-    return error.original_error is not None and not isinstance(error.original_error, (Refused, GraphQLError, *AWAY))
+    return error.original_error is not None and not isinstance(error.original_error, (Refused, *_THEIRS, *AWAY))
 
 
 def _without_hints(error: GraphQLError) -> GraphQLError:

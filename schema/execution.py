@@ -40,7 +40,7 @@ class Selections:
         self.roots: dict[GraphQLObjectType, GroupedFieldSet] = {}
         # By identity, as graphql-core does it; who is meant is kept beside, so that no other comes to have the same.
         self.sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]] = {}
-        self.plain: dict[tuple[GraphQLObjectType, int], tuple[GroupedFieldSet, list[PlainField]]] = {}
+        self.plain: dict[int, tuple[GroupedFieldSet, list[PlainField]]] = {}
 
     @classmethod
     def of(cls, operation: OperationDefinitionNode, fragments: Iterable[Node]) -> Self:
@@ -106,10 +106,10 @@ class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
         """Which of these fields are plain, in their order; found once."""
         if self._is_watched:
             return []
-        known = self._selections.plain.get((parent_type, id(group)))
+        known = self._selections.plain.get(id(group))
         if known is None:
             found = [field for name, details in group.items() if (field := self._plain_field(parent_type, name, details)) is not None]
-            known = self._selections.plain[parent_type, id(group)] = (group, found)
+            known = self._selections.plain[id(group)] = (group, found)
         return known[1]
 
     def _plain_field(self, parent_type: GraphQLObjectType, name: str, details: FieldDetailsList) -> PlainField | None:

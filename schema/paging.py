@@ -17,7 +17,7 @@ DEFAULT, MOST = 50, 100
 LAST = 2**62
 """Beyond every id: where a list begins that has the newest first."""
 
-First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
+First = Annotated[int | None, strawberry.argument(description="How many, 1 to 100; null is 50.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor after which to read on; null is the beginning.")]
 
 
@@ -69,7 +69,7 @@ class Key(Generic[Row, Place]):
 
 
 async def paged(
-    first: int,
+    first: int | None,
     after: str | None,
     key: Key[Row, Place],
     read: Callable[[Place, int], Awaitable[Sequence[Row] | None]],
@@ -77,7 +77,7 @@ async def paged(
     count: Callable[[], Awaitable[int]],
 ) -> Connection[Item]:
     """One page: `read(place, limit)` gives the rows that follow a place, or None for none, `show(row)` what a client sees of one."""
-    checked(first)
+    first = checked(first)
     rows = await read(key.start if after is None else key.place(after), first + 1) or ()
     return Connection.of([Edge(cursor=key.cursor(row), node=show(row)) for row in rows], first, after, count)
 
@@ -92,9 +92,11 @@ def named(of: Callable[[Row], str]) -> Key[Row, str]:
     return Key("", lambda row: written("3", of(row)), _name)
 
 
-def listed(rows: Sequence[Row], of: Callable[[Row], str], first: int, after: str | None, show: Callable[[Row], Item]) -> Connection[Item]:
+def listed(
+    rows: Sequence[Row], of: Callable[[Row], str], first: int | None, after: str | None, show: Callable[[Row], Item]
+) -> Connection[Item]:
     """A page of a short list that is there as a whole, ordered by its names."""
-    checked(first)
+    first = checked(first)
     place = "" if after is None else _name(after)
     edges = [Edge(cursor=written("3", of(row)), node=show(row)) for row in rows if of(row) > place]
 
@@ -104,8 +106,10 @@ def listed(rows: Sequence[Row], of: Callable[[Row], str], first: int, after: str
     return Connection.of(edges[: first + 1], first, after, count)
 
 
-def checked(first: int) -> int:
-    """How many may be asked for at once; raises BadInput."""
+def checked(first: int | None) -> int:
+    """How many are asked for at once; raises BadInput."""
+    if first is None:
+        return DEFAULT
     if not 1 <= first <= MOST:
         raise BadInput(f"first: 1 to {MOST}")
     return first

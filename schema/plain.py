@@ -101,12 +101,11 @@ def leaf(type_: GraphQLLeafType) -> Complete:
 
 def _remembered(coerce: Complete) -> Complete:
     """For enums: Strawberry looks through all values each time."""
-    names: dict[tuple[type, Enum], Any] = {}
+    names: dict[Enum, Any] = {}  # members of two enums that are equal have the same name here
 
     def complete(value: Any) -> Any:
         if not isinstance(value, Enum):
             return coerce(value)
-        asked = (type(value), value)  # members of two enums may be equal
-        return names[asked] if asked in names else names.setdefault(asked, coerce(value))
+        return names[value] if value in names else names.setdefault(value, coerce(value))
 
     return complete

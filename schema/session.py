@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import strawberry
 from strawberry.dataloader import DataLoader
@@ -20,15 +20,18 @@ P = ParamSpec("P")
 
 @dataclass(slots=True)
 class Session:
-    """One operation. A WebSocket has one that its operations are made of."""
+    """One operation."""
 
     ctx: Context
     budget: Budget | None = None
     """What the caller may spend; None: nobody counts."""
-    connection_params: dict[str, Any] | None = None
-    """What a WebSocket introduced itself with."""
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
     _now: asyncio.Future[datetime] | None = None
+
+    @property
+    def request_id(self) -> str:
+        """What lines in the log name it by."""
+        return self.ctx.request_id or ""
 
     async def load(
         self,
@@ -58,10 +61,6 @@ class Session:
         if self._now is None:
             self._now = asyncio.ensure_future(now(self.ctx))
         return await self._now
-
-    def fresh(self) -> Self:
-        """The same caller, who has read nothing yet."""
-        return replace(self, _loaders={}, _now=None)
 
     def forget(self) -> None:
         """Read everything anew from now on, as for the next event of a subscription."""

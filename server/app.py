@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 import aiohttp
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route, WebSocketRoute
 
 from domain.actors import NOBODY
 from monitor.remembering import remembering
 from monitor.tasks import monitoring
 from registries.oci.session import client
 from registries.oidc import GOOGLE_KEYS, Keys
+from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.polls import Polls
@@ -21,7 +21,7 @@ from resolvers.vault import Vault
 from server import devices, health, openapi, registration, webhooks
 from server.bodies import Bounded
 from server.errors import HANDLERS
-from server.graphql import Endpoint
+from server.graphql import endpoint as graphql
 from server.limits import Limits
 from server.settings import Settings
 from server.wiring import Wiring
@@ -34,25 +34,24 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
     `google_keys`, where the keys of Google's tokens are, is replaced only by tests.
     """
     feed, limits, polls, reports = Feed(), Limits(), Polls(db, settings.pace), Reports(db)
+    budget = Budget(settings.graphql_points)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
-            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports)
+            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports, budget)
             async with polls.running(), reports.running(), remembering(polls), monitoring(base, settings.check_networks):
                 yield
 
-    graphql = Endpoint(graphiql=settings.graphiql)
     app = Starlette(
         routes=[
+            *graphql.routes(settings),  # looked for first: they are asked most, but for polls, which are not looked for here
             *registration.routes,
             *devices.routes,
             *webhooks.routes,
             *health.routes,
             *openapi.routes,
-            Route("/graphql", graphql),
-            WebSocketRoute("/graphql", graphql),
         ],
         exception_handlers=HANDLERS,
         middleware=[Middleware(Bounded)],

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from socket import socket
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from registries.oidc import GOOGLE_KEYS
+from server import slow_readers
 from server.app import create_app
 from server.embedded import embedded_postgres
 from server.polls import FromMemory
@@ -28,12 +30,29 @@ class Running:
     db: Database
 
 
-class _Server(uvicorn.Server):
+class Serving(uvicorn.Server):
     """uvicorn without its signal handlers: whoever runs it decides when it ends."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        """Ends what would be told for ever."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        slow_readers.cut_off(listening for server in self.servers for listening in server.sockets)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Close WebSockets with 1012, by which clients know to come again; if their subscriptions ended first, they would not."""
+        closing = asyncio.create_task(super().shutdown(sockets))
+        await asyncio.sleep(0)  # by then each connection has been told
+        self._stopping()
+        await closing
 
 
 @contextmanager
@@ -52,12 +71,12 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     await migrate(url)
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
-        server = _Server(served(settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies)), settings))
+        served_app = settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies))
+        server = Serving(served(served_app, settings), lambda: app.state.wiring.feed.close())
         task = asyncio.create_task(server.serve(), name="uvicorn")
         try:
             yield Running(await _address(server, task), db)
         finally:
-            app.state.wiring.feed.close()
             server.should_exit = True
             await task
 
@@ -72,8 +91,10 @@ def served(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,  # it would show webhook secrets, and cost half the polls per second
         server_header=False,
         proxy_headers=False,  # whom to trust is ours to say, and who the peer is ours to know
-        ws="websockets-sansio",
+        ws=slow_readers.WebSockets,
         ws_max_size=65_536,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
     )

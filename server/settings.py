@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Self
 
 from cryptography.fernet import Fernet
+from strawberry.http.websocket_origin import normalize_allowed_origins
 
 from domain.devices import OFFLINE_AFTER
 from domain.pace import SPREAD, Pace
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
+from server.graphql.documents import Documents
 from server.proxies import Proxies
 
 # Of the seconds of silence that OFFLINE_AFTER allows: two polls, each a tenth late.
@@ -46,7 +48,14 @@ class Settings:
     """Whose word counts for where a request comes from, and for client certificates: ROLLWAVE_TRUSTED_PROXIES, and the header's name in
     ROLLWAVE_CLIENT_CERTIFICATE_HEADER."""
     graphiql: bool = False
-    """Whether GET /graphql shows GraphiQL."""
+    """Whether a browser that opens /graphql is shown GraphiQL."""
+    graphql_points: int = 600_000
+    """What each token may spend on GraphQL in a minute: ten thousand objects a second, a tenth of a core."""
+    allowed_origins: frozenset[str] = frozenset()
+    """Whose pages may use the GraphQL API, besides those of its own origin."""
+    documents: Documents = field(default_factory=Documents)
+    """What may be asked for by its hash, of the manifest that ROLLWAVE_TRUSTED_DOCUMENTS names; and whether that is all:
+    ROLLWAVE_TRUSTED_DOCUMENTS_ONLY."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -71,8 +80,43 @@ class Settings:
             port=int(port),
             pace=Pace(_seconds(environ, "ROLLWAVE_POLL_SECONDS", 60.0), _seconds(environ, "ROLLWAVE_HURRIED_POLL_SECONDS", 15.0)),
             webhook_secret=secret,
-            graphiql=environ.get("ROLLWAVE_GRAPHIQL", "") in ("1", "true", "yes"),
+            graphiql=_is_on(environ, "ROLLWAVE_GRAPHIQL"),
+            graphql_points=_points(environ.get("ROLLWAVE_GRAPHQL_POINTS") or "600000"),
+            allowed_origins=_origins(environ.get("ROLLWAVE_ALLOWED_ORIGINS", "")),
+            documents=_documents(environ.get("ROLLWAVE_TRUSTED_DOCUMENTS", ""), _is_on(environ, "ROLLWAVE_TRUSTED_DOCUMENTS_ONLY")),
         )
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "") in ("1", "true", "yes")
+
+
+def _points(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1_000 <= int(text) <= 10**9):
+        raise BadSetting(f"ROLLWAVE_GRAPHQL_POINTS must be 1000 to a billion points a minute, not “{text}”")
+    return int(text)
+
+
+def _origins(text: str) -> frozenset[str]:
+    given = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        origins = normalize_allowed_origins(given)
+    except ValueError as bad:
+        raise BadSetting(f"ROLLWAVE_ALLOWED_ORIGINS must be origins such as “https://fleet.example, http://localhost:5173”: {bad}") from bad
+    if "*" in origins:
+        raise BadSetting("ROLLWAVE_ALLOWED_ORIGINS must name the origins: “*” would let any page try the tokens it gets hold of")
+    return origins
+
+
+def _documents(manifest: str, only: bool) -> Documents:
+    if not manifest:
+        if only:
+            raise BadSetting("ROLLWAVE_TRUSTED_DOCUMENTS_ONLY needs ROLLWAVE_TRUSTED_DOCUMENTS: without any, nothing could be asked")
+        return Documents()
+    try:
+        return Documents.read(Path(manifest), only=only)
+    except ValueError as bad:
+        raise BadSetting(f"ROLLWAVE_TRUSTED_DOCUMENTS: {bad}") from bad
 
 
 def _seconds(environ: Mapping[str, str], name: str, usual: float) -> float:

@@ -6,6 +6,7 @@ from typing import Self
 from starlette.requests import HTTPConnection
 
 from domain.actors import Actor
+from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.polls import Polls
@@ -27,6 +28,8 @@ class Wiring:
     """What every use case is given, but for who asks."""
     polls: Polls
     reports: Reports
+    budget: Budget
+    """What each token may spend on GraphQL."""
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Self:

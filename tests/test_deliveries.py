@@ -20,9 +20,10 @@ from monitor.janitor import tidy
 from resolvers import catalogue, images
 from resolvers.context import Context
 from resolvers.pushes import consider
+from schema.nodes import node_id
 from storage import deliveries, pushes
 from storage.connection import Connection
-from tests.api import Api, eventually, everything
+from tests.api import Api, eventually, everything, flat
 from tests.clock import MovableClock
 from tests.factories import a_policy
 from tests.looking import read_by
@@ -31,18 +32,23 @@ from tests.senders import A, Made, accepted, made, sha256, told
 from tools.crowd import crowd
 
 NGINX = {"image": "nginx", "tag": "1.27"}
-REPLAY = "mutation ($id: ID!) { replayDelivery(id: $id) { id } }"
 FOR_EVERY_DEVICE = "**"
 
 
 async def rollouts(api: Api) -> list[str]:
     """The images of all rollouts, oldest first."""
-    return [node["image"] for node in reversed((await api.graphql("{ rollouts { nodes { image } } }"))["rollouts"]["nodes"])]
+    answer = flat(await api.graphql("{ rollouts { nodes { status image { reference } } } }"))
+    return [node["image"] for node in reversed(answer["rollouts"]["nodes"])]
+
+
+async def replay(api: Api, delivery: str) -> None:
+    """Have it decided anew."""
+    await api.change("replayDelivery", id=node_id("Delivery", delivery))
 
 
 async def decisions(api: Api, delivery: str) -> list[str]:
     """What was decided of a delivery, without what is said of its digest."""
-    return [decision["decision"].partition(", by its tag")[0] for decision in await api.decided(delivery)]
+    return [decision["sentence"].partition(", by its tag")[0] for decision in await api.decided(delivery)]
 
 
 # Shown
@@ -58,7 +64,7 @@ async def test_a_delivery_is_shown_as_it_was_posted_but_for_what_proves_it(api: 
 
     assert delivery["body"] == body.decode()
     assert delivery["headers"] == {name.lower(): value for name, value in telling.items()}
-    assert (delivery["sender"], delivery["times"], delivery["endpoint"]) == ("generic", 1, {"id": endpoint.id})
+    assert (delivery["sender"], delivery["times"], delivery["endpoint"]) == ("GENERIC", 1, endpoint.number)
     assert delivery["key"] == f"sha256:{sha256(body)}"
     assert [push["image"] for push in delivery["pushes"]] == ["nginx:1.27"]
 
@@ -79,20 +85,20 @@ async def test_deliveries_are_listed_newest_first_in_pages_and_for_each_endpoint
     one, other = await made(api, Sender.GENERIC), await made(api, Sender.GENERIC)
     posted = [await accepted(api, endpoint, {**NGINX, "build": number}) for number in range(3) for endpoint in (one, other)]
     _, shared = await api.webhook(NGINX)
-    page = "(first: 2, after: $after) { nodes { id endpointId } pageInfo { hasNextPage endCursor } }"
+    page = "(first: 2, after: $after) { nodes { number } pageInfo { hasNextPage endCursor } }"
 
     async def listed(document: str, *way: str) -> list[str]:
-        ids, after, more = [], None, True
+        numbers, after, more = [], None, True
         while more:
             found = await api.graphql(document, after=after)
             for step in way:
                 found = found[step]
-            ids += [node["id"] for node in found["nodes"]]
+            numbers += [str(node["number"]) for node in found["nodes"]]
             after, more = found["pageInfo"]["endCursor"], found["pageInfo"]["hasNextPage"]
-        return ids
+        return numbers
 
     assert await listed(f"query ($after: String) {{ deliveries{page} }}", "deliveries") == [shared["delivery_id"], *reversed(posted)]
-    of_one = f"query ($after: String) {{ webhookEndpoint(id: {one.id}) {{ deliveries{page} }} }}"
+    of_one = f"query ($after: String) {{ webhookEndpoint(number: {one.number}) {{ deliveries{page} }} }}"
     assert await listed(of_one, "webhookEndpoint", "deliveries") == posted[::2][::-1]
 
 
@@ -101,17 +107,17 @@ async def test_what_an_endpoint_told_outlives_it(api: Api) -> None:
     delivery = await accepted(api, endpoint, NGINX)
     await api.decided(delivery)
 
-    await api.graphql("mutation ($id: ID!) { deleteWebhookEndpoint(id: $id) { id } }", id=endpoint.id)
+    await api.change("deleteWebhookEndpoint", id=endpoint.id)
 
     assert (await api.delivery(delivery))["endpoint"] is None
-    await api.graphql(REPLAY, id=delivery)
+    await replay(api, delivery)
     assert await decisions(api, delivery) == ["no policy matches this image"]
 
 
 async def test_there_is_no_other_delivery(api: Api) -> None:
-    assert await api.graphql("{ delivery(id: 7) { id } }") == {"delivery": None}
-    assert await api.refused(REPLAY, id="7") == ("NOT_FOUND", "there is no delivery 7")
-    assert await api.refused(REPLAY, id="x") == ("BAD_USER_INPUT", "“x” is not the id of a delivery")
+    assert await api.graphql("{ delivery(number: 7) { id } }") == {"delivery": None}
+    assert await api.refusal("replayDelivery", id=node_id("Delivery", 7)) == ("NOT_FOUND", "there is no delivery 7")
+    assert await api.refusal("replayDelivery", id="x") == ("INVALID_INPUT", "id: “x” is not an id that was handed out here")
 
 
 # Decided anew
@@ -123,7 +129,7 @@ async def test_a_delivery_is_replayed_as_things_are_now(api: Api) -> None:
     assert await decisions(api, delivery) == ["no policy matches this image"]
 
     policy = await api.policy()
-    await api.graphql(REPLAY, id=delivery)
+    await replay(api, delivery)
     assert (await decisions(api, delivery))[-1] == "started rollout 1"
 
     await eventually(lambda: api.image(agent.uuid), f"nginx:1.27@{A}")
@@ -131,14 +137,11 @@ async def test_a_delivery_is_replayed_as_things_are_now(api: Api) -> None:
     await api.request("rollBack")
     assert await agent.obey() == "nginx:1.26"
     await eventually(api.status, "ROLLED_BACK")
-    await api.graphql(REPLAY, id=delivery)
+    await replay(api, delivery)
     assert (await decisions(api, delivery))[-1] == "this release is blocked: rolled back"
 
-    await api.graphql(
-        "mutation ($policy: ID!, $image: String!) { unblockRelease(policyId: $policy, image: $image) }",
-        policy=policy, image=f"nginx:1.27@{A}",
-    )  # fmt: skip
-    await api.graphql(REPLAY, id=delivery)
+    await api.change("unblockRelease", id=policy, image=f"nginx:1.27@{A}")
+    await replay(api, delivery)
     assert (await decisions(api, delivery))[-1] == "started rollout 2"
 
 
@@ -261,7 +264,7 @@ async def little() -> AsyncIterator[LittleRegistry]:
 
 async def quay_of(api: Api, little: LittleRegistry) -> tuple[Made, dict[str, Any]]:
     """An endpoint for what this registry would tell if it were Quay, and what it tells."""
-    await api.graphql("mutation ($host: String!) { setRegistry(host: $host, plainHttp: true) { host } }", host=little.host)
+    await api.change("setRegistry", host=little.host, plainHttp=True)
     await api.policy(imagePattern=FOR_EVERY_DEVICE)
     return await made(api, Sender.QUAY), {"docker_url": f"{little.host}/acme/app", "updated_tags": ["latest"]}
 

@@ -77,6 +77,7 @@ class Twig:
     """Knows no interface, so that nothing looks at its class."""
 
     key: strawberry.ID
+    words: list[str]
     leaf: Leaf | None
     next: "Twig | None"
 
@@ -93,7 +94,7 @@ class Picky:
 
 
 @strawberry.type
-class Lost(Exception):
+class Lost(Named, Exception):
     """An object that is an exception, and raised wherever it stands."""
 
     reason: str
@@ -179,8 +180,12 @@ LEAVES = st.sampled_from(
         Leaf(name=7, number="7", ratio=2, flag=1, fussy=True, strict=7, colour="red", sizes=["large"]),  # type: ignore[arg-type, list-item]
     ]
 ).map(copy)
-TWIGS = st.builds(Twig, key=st.sampled_from(["k", 7]), leaf=st.none() | LEAVES, next=st.none())
-TWIGS = st.builds(Twig, key=st.sampled_from(["k", 7]), leaf=st.none() | LEAVES, next=st.none() | TWIGS)
+TWIGS = st.builds(
+    Twig, key=st.sampled_from(["k", 7]), words=st.sampled_from([(), ("a", 7)]).map(list), leaf=st.none() | LEAVES, next=st.none()
+)
+TWIGS = st.builds(
+    Twig, key=st.sampled_from(["k", 7]), words=st.sampled_from([(), ("a", 7)]).map(list), leaf=st.none() | LEAVES, next=st.none() | TWIGS
+)
 BRANCHES = st.builds(
     Branch,
     name=st.just("b"),
@@ -191,7 +196,7 @@ BRANCHES = st.builds(
     anything=st.none() | LEAVES,
     either=LEAVES,
     picky=st.sampled_from([None, Picky(key="k"), Picky(key="l")]).map(copy),
-    lost=st.sampled_from([None, Lost(reason="it fell")]),
+    lost=st.sampled_from([None, Lost(name="l", reason="it fell")]),
 )
 WORLDS = st.builds(Query, branch=BRANCHES, leaves=st.lists(LEAVES, max_size=3))
 
@@ -232,7 +237,7 @@ def _put(holder: Any, key: Any, value: object) -> None:
 _FIELDS: dict[str, dict[str, str | None]] = {
     "Named": {"name": None},
     "Leaf": dict.fromkeys(["name", "number", "ratio", "flag", "fussy", "strict", "colour", "sizes", "loud", "shouted"]),
-    "Twig": {"key": None, "leaf": "Leaf", "next": "Twig"},
+    "Twig": {"key": None, "words": None, "leaf": "Leaf", "next": "Twig"},
     "Branch": {
         "name": None,
         "twig": "Twig",
@@ -264,7 +269,7 @@ _DIRECTIVES = st.sampled_from([""] * 12 + ["@skip(if: $yes)", "@include(if: $yes
 def selections(draw: st.DrawFn, kind: str, depth: int) -> str:
     """A selection set on this type, with aliases, fragments and directives."""
     parts = draw(st.lists(st.sampled_from(["field"] * 5 + ["fragment", "spread"]), min_size=2, max_size=5))
-    return f"{{ {' '.join(_part(draw, part, kind, depth) for part in parts)} __typename }}"
+    return f"{{ {' '.join(_part(draw, part, kind, depth) for part in parts)} kind: __typename }}"
 
 
 def _part(draw: st.DrawFn, part: str, kind: str, depth: int) -> str:
@@ -336,7 +341,7 @@ EVERYTHING = f"""
       leaves {LEAF}
       branch {{
         name
-        twig {{ key leaf {{ number }} next {{ key }} }}
+        twig {{ key words leaf {{ number }} next {{ leaf {{ name }} }} }}
         twigs {{ key }} leaves {{ number }} grid {{ fussy }}
         anything {{ name }} either {{ ... on Leaf {{ flag }} }}
         picky {{ key }} lost {{ reason }} later @include(if: $yes) {{ name }}
@@ -357,7 +362,7 @@ def test_whatever_an_attribute_holds_the_answer_is_that_of_graphql_core(runner: 
 
 def _a_world() -> Query:
     """One of everything."""
-    twig = Twig(key=strawberry.ID("k"), leaf=_a_leaf(), next=Twig(key=strawberry.ID("l"), leaf=None, next=None))
+    twig = Twig(key=strawberry.ID("k"), words=["a"], leaf=_a_leaf(), next=Twig(key=strawberry.ID("l"), words=[], leaf=None, next=None))
     branch = Branch(
         name="b",
         twig=twig,
@@ -367,13 +372,58 @@ def _a_world() -> Query:
         anything=_a_leaf(),
         either=_a_leaf(),
         picky=Picky(key="l"),
-        lost=None,
+        lost=Lost(name="l", reason="it fell"),
     )
     return Query(branch=branch, leaves=[_a_leaf()])
 
 
 def _a_leaf() -> Leaf:
     return Leaf(name="a", number=1, ratio=0.5, flag=True, fussy=Fussy("b"), strict=Fussy("c"), colour=Colour.GREEN, sizes=[Size.BIG, None])
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "{ leaves { name number @skip(if: $yes) } }",
+        "{ leaves { name ... @include(if: $yes) { number } } }",
+        "{ leaves { ...Numbered } } fragment Numbered on Leaf { name number @include(if: $yes) }",
+        "{ leaves { name } ... @skip(if: $yes) { again: leaves { name } } }",
+    ],
+)
+async def test_what_variables_decide_is_decided_anew(selection: str) -> None:
+    document = parse(f"query Q($yes: Boolean!) {selection}")
+
+    await _compared(document, _a_world(), True, False, True)
+
+
+async def test_a_selection_is_learned_once() -> None:
+    document = parse("{ branch { name } leaves { name shouted } }")
+
+    learned = []
+    for _ in range(3):
+        await _said(document, _a_world(), True, PlainExecutor)
+        learned.append(len(vars(document.definitions[0])["selections"].plain))
+
+    assert learned == [3, 3, 3]
+
+
+async def test_what_was_learned_of_a_document_is_not_taken_for_true_of_another_schema() -> None:
+    document = parse("{ leaves { name sizes } }")
+
+    for schema in (SCHEMA, SORTED, SCHEMA):
+        data, _ = await _said(document, _a_world(), True, PlainExecutor, schema)
+
+        assert data == "{'leaves': [{'name': 'a', 'sizes': ['BIG', None]}]}"
+
+
+async def test_what_can_be_read_once_is_read_once() -> None:
+    def world() -> Any:
+        return Query(branch=None, leaves=(leaf for leaf in (_a_leaf(), None, _a_leaf())))  # type: ignore[arg-type]
+
+    document = parse("{ branches { name } leaves { name } }")
+
+    expected = await _said(document, world(), True, StrawberryGraphQLCoreExecutionContext)
+    assert await _said(document, world(), True, PlainExecutor) == expected
 
 
 class Counting(PlainExecutor):

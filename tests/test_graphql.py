@@ -2,14 +2,10 @@
 
 import asyncio
 import base64
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import aiohttp
 import pytest
 from gql.transport.exceptions import TransportQueryError
 
@@ -17,9 +13,9 @@ from schema.nodes import node_id
 from server.process import Running
 from tests.api import Agent, Api, eventually, everything, flat, mutation_of, nth, web
 from tests.clock import MovableClock
+from tests.transports import bearer, socket
 
 UNKNOWN = nth(999)
-SOCKET = "graphql-transport-ws"
 EVENTS = """subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) {
   cursor name deviceUuid revision data } }"""
 PROGRESS = """subscription ($id: ID!) { rolloutProgress(id: $id) {
@@ -118,22 +114,6 @@ async def offered(api: Api, number: int = 1) -> bool:
     return rollout is not None and rollout["offeredDevices"] > 0
 
 
-@asynccontextmanager
-async def socket(api: Api, init: Any = None) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A WebSocket that has introduced itself with this payload, if one is given."""
-    async with api.http.ws_connect("/graphql", protocols=[SOCKET]) as ws:
-        if init is not None:
-            await ws.send_json({"type": "connection_init", "payload": init})
-        yield ws
-
-
-async def closed(ws: aiohttp.ClientWebSocketResponse) -> int | None:
-    """The code the server closes with."""
-    message = await ws.receive(timeout=5)
-    assert message.type is aiohttp.WSMsgType.CLOSE, message
-    return ws.close_code
-
-
 async def read(api: Api, document: str, seconds: float = 5, **variables: Any) -> list[Any]:
     """Everything a subscription says until it ends."""
     async with asyncio.timeout(seconds), api.subscribed(document, **variables) as stream:
@@ -184,45 +164,6 @@ async def test_every_root_field_wants_a_token(server: Running, api: Api) -> None
     assert await everything(server.db) == before
 
 
-async def test_a_websocket_without_a_good_token_is_closed_with_4403(api: Api) -> None:
-    for init in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": api.token}, {"Authorization": ["Bearer"]}, {"token": api.token}):
-        async with socket(api, init) as ws:
-            assert await closed(ws) == 4403, init
-    async with socket(api) as ws:
-        await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": ROOTS["Subscription"]["rolloutEvents"]}})
-        assert await closed(ws) == 4401
-    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
-        assert await ws.receive_json() == {"type": "connection_ack"}
-    headers = {"Authorization": f"Bearer {api.token}"}
-    async with api.http.ws_connect("/graphql", protocols=[SOCKET], headers=headers) as ws:
-        await ws.send_json({"type": "connection_init", "payload": None})
-        assert await ws.receive_json() == {"type": "connection_ack"}
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        await api.http.ws_connect("/graphql", protocols=[SOCKET], headers={"Origin": "https://elsewhere.example"})
-
-
-async def test_a_message_of_another_shape_closes_with_4400(api: Api) -> None:
-    init = {"Authorization": f"Bearer {api.token}"}
-    query = {"query": "{ __typename }"}
-    ids: list[Any] = [[], {}, 7]
-    payloads: list[Any] = [None, [], "text", {}, {"query": 7}, *[{**query, "variables": wrong} for wrong in ([1], 7, "text")]]
-    strange: list[Any] = [
-        7, "text", [], None, {}, {"type": 7}, {"type": "nonsense"}, {"type": "subscribe"}, {"type": "connection_init", "payload": []},
-        *[{"type": "subscribe", "id": wrong, "payload": query} for wrong in ids],
-        *[{"type": "subscribe", "id": "1", "payload": payload} for payload in payloads],
-        {"type": "complete", "id": []},
-    ]  # fmt: skip
-    for message in [*map(json.dumps, strange), "not JSON", "[" * 60_000]:
-        async with socket(api, init) as ws:
-            assert (await ws.receive_json())["type"] == "connection_ack"
-            await ws.send_str(message)
-            assert await closed(ws) == 4400, message[:80]
-    async with socket(api, init) as ws:
-        await ws.receive_json()
-        await ws.send_bytes(b"{}")
-        assert await closed(ws) == 4400
-
-
 # What cannot be understood
 
 
@@ -243,20 +184,6 @@ async def test_what_graphql_cannot_read_is_the_callers_mistake(server: Running, 
     for document, variables in documents:
         answer = await api.ask(document, **variables)
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}, (document[:80], answer)
-
-    headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
-    bodies = [b"", b"not JSON", b'"text"', b"7", b"null", b'[{"query": "{ __typename }"}]', b"{}", b'{"query": 7}', b"[" * 90_000]
-    values = [b"NaN", b'"\\u0000"', b'"\\ud800"', b"[" * 900 + b"]" * 900]
-    bodies += [b'{"query": "{ __typename }", "variables": {"a": %s}}' % value for value in values]
-    bodies += [b'{"query": "{ __typename }", "variables": [1]}', json.dumps({"query": ROOTS["Subscription"]["rolloutProgress"]}).encode()]
-    for body in bodies:
-        async with api.http.post("/graphql", data=body, headers=headers) as response:
-            [error] = (await response.json())["errors"]
-            assert (response.status, error["extensions"]["code"]) == (400, "BAD_USER_INPUT"), body[:80]
-    async with api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers) as response:
-        assert response.status == 400
-    async with api.http.put("/graphql", json={"query": "{ __typename }"}, headers=headers) as response:
-        assert response.status == 405
     assert await everything(server.db) == before
 
 
@@ -1086,7 +1013,7 @@ async def test_following_what_is_not_there_is_an_error_and_not_a_wait(api: Api) 
         "BAD_USER_INPUT",
         "after: this is not a cursor that was handed out here",
     )
-    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+    async with socket(api, bearer(api)) as ws:
         await ws.receive_json()
         await ws.send_json({"type": "subscribe", "id": "1", "payload": {"query": "subscription { nonsense }"}})
         error = await ws.receive_json()
@@ -1104,7 +1031,7 @@ async def test_who_stops_following_leaves_nothing_behind(api: Api) -> None:
     async def followers() -> int:
         return sum(getattr(task.get_coro(), "__name__", "") == "_pump" for task in asyncio.all_tasks())
 
-    async with socket(api, {"Authorization": f"Bearer {api.token}"}) as ws:
+    async with socket(api, bearer(api)) as ws:
         await ws.receive_json()
         for id, document in (("1", EVENTS), ("2", PROGRESS)):  # noqa: A001
             await ws.send_json({"type": "subscribe", "id": id, "payload": {"query": document, "variables": {"id": ROLLOUT}}})

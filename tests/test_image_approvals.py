@@ -283,17 +283,18 @@ async def test_an_operator_finds_the_question_and_answers_it(server: Running, ap
     await api.policy(approvedImagesOnly=True)
     status, _ = await api.webhook({"image": "nginx", "tag": "2.0.0", "digest": A})
     assert status == 202
-    asked = "query ($of: ImageStanding) { knownImages(standing: $of) { nodes { name standing decidedBy remark } } }"
+    asked = "query ($of: KnownImageFilterInput) { knownImages(filter: $of) { nodes { name standing decidedBy remark } } }"
 
     async def pending() -> list[str]:
-        found = await api.graphql(asked, of="PENDING")
+        found = await api.graphql(asked, of={"standing": "PENDING"})
         return [node["name"] for node in found["knownImages"]["nodes"]]
 
     await eventually(pending, [RELEASE])
     assert await api.image(agent.uuid) == "nginx:1.0.0"
-    shown = await api.graphql("{ pushes(waiting: true) { nodes { waitsFor } } }")
+    shown = await api.graphql("{ pushes(filter: {waiting: true}) { nodes { waitsFor } } }")
     assert shown["pushes"]["nodes"] == [{"waitsFor": "policy 1: it waits for approval"}]
-    await api.graphql('mutation ($name: String!) { approveImage(name: $name, remark: "seen") { standing } }', name=RELEASE)
+    approved = await api.change("approveImage", "knownImage { standing }", name=RELEASE, remark="seen")
+    assert approved == {"knownImage": {"standing": "APPROVED"}}
 
     await eventually(lambda: api.image(agent.uuid), RELEASE)
     assert await pending() == []
@@ -305,11 +306,11 @@ async def test_a_stranger_approves_nothing(server: Running, api: Api) -> None:
     before = await everything(server.db)
 
     for what in ("approve", "reject", "deprecate"):
-        code, _ = await api.stranger().refused(f'mutation {{ {what}Image(name: "nginx") {{ id }} }}')
+        code, _ = await api.stranger().refused(f'mutation {{ {what}Image(input: {{name: "nginx"}}) {{ __typename }} }}')
         assert code == "UNAUTHENTICATED"
 
     assert await everything(server.db) == before
-    code, why = await api.refused('mutation { approveImage(name: "nginx", remark: "\\u0000") { id } }')
+    code, why = await api.refused('mutation { approveImage(input: {name: "nginx", remark: "\\u0000"}) { __typename } }')
     assert (code, why) == ("BAD_USER_INPUT", "a string holds a null character")
 
 

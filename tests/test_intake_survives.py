@@ -16,7 +16,7 @@ from resolvers import tokens
 from resolvers.context import Context
 from storage import deliveries, pushes
 from storage.database import Database
-from tests.api import Api, eventually, everything
+from tests.api import Api, eventually, everything, flat
 from tests.clock import MovableClock
 from tests.conftest import SECRET
 from tests.factories import a_policy
@@ -207,7 +207,7 @@ async def hang(_: web.Request) -> web.StreamResponse | None:
 
 async def pushed_to(api: Api, little: LittleRegistry) -> str:
     """A registry tells of a moving tag whose digest has to be asked for; which delivery that is."""
-    await api.graphql("mutation ($host: String!) { setRegistry(host: $host, plainHttp: true) { host } }", host=little.host)
+    await api.change("setRegistry", host=little.host, plainHttp=True)
     await api.devices(f"{little.host}/acme/app:latest")
     await api.policy(imagePattern="**")
     status, answer = await api.webhook({"image": f"{little.host}/acme/app", "tag": "latest"})
@@ -231,7 +231,7 @@ async def test_a_server_killed_after_its_202_decides_once_it_is_back_and_the_lea
             await end_leases(db)
 
             [decision] = await api.decided(delivery)
-    assert (decision["image"], decision["decision"]) == (f"{little.host}/acme/app:latest@{digest}", "started rollout 1")
+    assert (decision["image"], decision["sentence"]) == (f"{little.host}/acme/app:latest@{digest}", "started rollout 1")
 
 
 async def is_asked(little: LittleRegistry) -> bool:
@@ -259,6 +259,7 @@ async def test_what_was_promised_by_a_server_that_is_killed_at_once_is_decided_b
         for status, answer in promised:
             assert status == 202
             assert len(await api.decided(answer["delivery_id"])) == 1
-        nodes = (await api.graphql("{ rollouts(first: 100) { nodes { image status } } }"))["rollouts"]["nodes"]
+        answer = flat(await api.graphql("{ rollouts(first: 100) { nodes { image { reference } status } } }"))
+    nodes = answer["rollouts"]["nodes"]
     assert nodes[0]["image"] == "nginx:1.30"
     assert [node["status"] == "SUPERSEDED" for node in nodes[1:]] == [True] * (len(nodes) - 1)

@@ -10,7 +10,7 @@ from domain.actors import Actor
 from domain.catalogue import KnownImageFilter, Standing
 from domain.deliveries import DeliveryFilter
 from domain.endpoints import Sender
-from domain.errors import BadInput, Forbidden
+from domain.errors import Forbidden
 from domain.ids import DeliveryId, EndpointId, PolicyId, PushId, RolloutId
 from domain.images import Image
 from domain.policies import PolicyFilter
@@ -138,15 +138,15 @@ async def test_tags_that_were_told_are_listed_with_what_they_last_stood_for(oper
     clock.advance(hours=1)
     await hear(operator, f"{app}:1@{ANOTHER}", f"{app}@{DIGEST}")
 
-    one, two = await repositories.tags(operator, app, "", 10)
+    one, two = (await repositories.tags_of(operator, [app], "", 10))[app]
 
     assert (one.tag, one.digest, two.tag, two.digest) == ("1", ANOTHER, "2", None)
     assert one.first_at <= first < one.heard_at
     assert two.first_at == two.heard_at
-    assert [tag.tag for tag in await repositories.tags(operator, app, "1", 1)] == ["2"]
-    assert await repositories.tags(operator, "ghcr.io/acme/nothing", "", 10) == []
-    with pytest.raises(BadInput):
-        await repositories.tags(operator, "Not A Repository", "", 10)
+    assert [tag.tag for tag in (await repositories.tags_of(operator, [app], "1", 1))[app]] == ["2"]
+    assert await repositories.tags_of(operator, ["ghcr.io/acme/nothing"], "", 10) == {}
+    assert await repositories.count_tags_of(operator, [app, "ghcr.io/acme/nothing"]) == {app: 2}
+    assert await repositories.many_tags(operator, [(app, "2"), (app, "3")]) == {(app, "2"): two}
 
 
 async def test_who_may_not_read_is_shown_no_list(operator: Context) -> None:
@@ -154,7 +154,7 @@ async def test_who_may_not_read_is_shown_no_list(operator: Context) -> None:
     for refused in (
         policies.count(stranger), rollouts.count(stranger), deliveries.count(stranger), pushes.count(stranger), catalogue.count(stranger),
         endpoints.count(stranger), provisioning.count(stranger), repositories.page(stranger, "", 1), repositories.count(stranger),
-        repositories.tags(stranger, "nginx", "", 1),
+        repositories.tags_of(stranger, ["nginx"], "", 1),
     ):  # fmt: skip
         with pytest.raises(Forbidden):
             await refused

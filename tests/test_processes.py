@@ -7,6 +7,7 @@ from typing import Any
 from domain.events import EventType
 from domain.ids import RolloutId
 from resolvers import tokens
+from schema.nodes import node_id
 from storage import rollouts
 from storage.database import Database
 from tests.api import Agent, Api, eventually, web
@@ -14,10 +15,9 @@ from tests.conftest import SECRET
 from tests.processes import a_process
 
 # A few milliseconds for every delay: this story is about processes, and its clocks are real.
-POLICY = """mutation { createPolicy(input: {
-  imagePattern: "nginx*", updateStrategy: STAGED, batchDelayMinutes: 0.005, soakMinutes: 0.002, pickupMinutes: 0.5
-}) { id } }"""
-FOLLOW = "subscription ($after: String) { rolloutEvents(id: 1, after: $after) { cursor type deviceUuid revision } }"
+QUICK = {"updateStrategy": "STAGED", "batchDelayMinutes": 0.005, "soakMinutes": 0.002, "pickupMinutes": 0.5, "healthCheckEnabled": True}
+ROLLOUT = node_id("Rollout", 1)
+FOLLOW = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor name deviceUuid revision } }"
 
 
 async def _agents(api: Api, count: int) -> list[Agent]:
@@ -28,21 +28,21 @@ async def _agents(api: Api, count: int) -> list[Agent]:
 
 
 async def _status(api: Api) -> str:
-    return str((await api.graphql("{ rollout(id: 1) { status } }"))["rollout"]["status"])
+    return str((await api.graphql("{ rollout(number: 1) { status } }"))["rollout"]["status"])
 
 
 async def _all_events(api: Api) -> list[Any]:
-    answer = await api.graphql("{ rollout(id: 1) { events(first: 100) { nodes { cursor type deviceUuid revision } } } }")
+    answer = await api.graphql("{ rollout(number: 1) { events(first: 100) { nodes { cursor name deviceUuid revision } } } }")
     return list(answer["rollout"]["events"]["nodes"])
 
 
 async def _follow(api: Api, seen: list[Any], last: EventType = EventType.ROLLOUT_COMPLETED) -> None:
     """Collect events until the last, from where `seen` ends; ends early, without a word, when the server does."""
     after = seen[-1]["cursor"] if seen else None
-    async with api.subscribed(FOLLOW, after=after) as events:
+    async with api.subscribed(FOLLOW, id=ROLLOUT, after=after) as events:
         async for answer in events:
             seen.append(answer["rolloutEvents"])
-            if seen[-1]["type"] == last:
+            if seen[-1]["name"] == last:
                 return
 
 
@@ -68,7 +68,7 @@ async def test_a_server_killed_in_the_middle_finishes_when_it_is_started_again(d
         token = await tokens.issue(db, "ops")
         async with Api.at(process.url, token, SECRET) as api:
             agents = await _agents(api, 6)
-            await api.graphql(POLICY)
+            await api.policy(**QUICK)
             await api.push("nginx:2.0.0")
             seen: list[Any] = []
             follower = asyncio.create_task(_follow(api, seen))
@@ -76,7 +76,7 @@ async def test_a_server_killed_in_the_middle_finishes_when_it_is_started_again(d
             await process.kill()
             await asyncio.wait([follower], timeout=10)
             assert follower.done()
-            assert seen[-1]["type"] != EventType.ROLLOUT_COMPLETED
+            assert seen[-1]["name"] != EventType.ROLLOUT_COMPLETED
 
             await process.start()
             follower = asyncio.create_task(_follow(api, seen))
@@ -97,9 +97,9 @@ async def test_two_processes_make_each_move_once_and_tell_the_same_story(databas
             agents = await _agents(first, 6)
             for agent in agents[::2]:
                 agent.http = second.http  # half of the devices talk to the other process
-            await first.graphql(POLICY)
+            await first.policy(**QUICK)
             answers = await asyncio.gather(*(api.push("nginx:2.0.0") for api in (first, second, first, second)))
-            assert {decision["rolloutId"] for decisions in answers for decision in decisions} == {"1"}
+            assert {decision["rollout"] for decisions in answers for decision in decisions} == {1}
             seen: tuple[list[Any], list[Any]] = ([], [])
             obeying = asyncio.create_task(_keep_obeying(agents))
             await asyncio.wait_for(asyncio.gather(_follow(first, seen[0]), _follow(second, seen[1])), 30)
@@ -112,7 +112,7 @@ async def test_two_processes_make_each_move_once_and_tell_the_same_story(databas
 async def test_a_server_that_is_told_to_stop_ends_subscriptions_and_itself(database_url: str, db: Database) -> None:
     async with a_process(database_url) as process, Api.at(process.url, await tokens.issue(db, "ops"), SECRET) as api:
         await _agents(api, 1)
-        await api.graphql(POLICY)
+        await api.policy(**QUICK)
         await api.push("nginx:2.0.0")
         follower = asyncio.create_task(_follow(api, []))
         await asyncio.sleep(0.3)
@@ -122,4 +122,4 @@ async def test_a_server_that_is_told_to_stop_ends_subscriptions_and_itself(datab
 
 
 async def _has(seen: list[Any], event: EventType) -> bool:
-    return any(one["type"] == event for one in seen)
+    return any(one["name"] == event for one in seen)

@@ -209,14 +209,14 @@ async def test_devices_of_other_fleets_do_not_count(asking: Context, app: Little
 async def test_a_pipeline_signs_after_it_pushes(api: Api, little: LittleRegistry) -> None:
     little.push(APP, "1.0.0")
     [agent] = await api.devices(at(little, "1.0.0"))
-    await api.graphql("mutation ($host: String!) { setRegistry(host: $host, plainHttp: true) { host } }", host=little.host)
+    await api.change("setRegistry", host=little.host, plainHttp=True)
     await api.policy(imagePattern=f"{little.host}/**", provenance={"require": "SIGNATURE", "publicKey": pem(KEY)})
     digest = little.push(APP, "2.0.0")
     status, _ = await api.webhook({"image": f"{little.host}/{APP}", "tag": "2.0.0"})
     assert status == 202
 
     async def waits() -> list[str]:
-        shown = await api.graphql("{ pushes(waiting: true) { nodes { waitsFor } } }")
+        shown = await api.graphql("{ pushes(filter: {waiting: true}) { nodes { waitsFor } } }")
         return [node["waitsFor"] for node in shown["pushes"]["nodes"]]
 
     await eventually(waits, ["policy 1: no signature of this image was found"])

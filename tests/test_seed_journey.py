@@ -11,7 +11,7 @@ SEED = "7838cecf-567c-4d54-9e48-62b4471df6bd"
 OTHERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(9)]
 WEBHOOK = {"repository": {"repo_name": "nginx"}, "push_data": {"tag": "latest"}}
 
-POLICY = {
+POLICY: dict[str, Any] = {
     "imagePattern": "nginx*", "updateStrategy": "STAGED", "stagedBatches": 3, "batchDelayMinutes": 1, "soakMinutes": 2,
     "autoRollbackEnabled": True, "maxFailureRate": 0.2, "enabled": True,
 }  # fmt: skip
@@ -59,7 +59,7 @@ async def _story(api: Api, clock: MovableClock, *, health_check: bool) -> Story:
     others = [await api.device(uuid, web("nginx:alpine")) for uuid in OTHERS]
     await seed.obey()  # of ten devices it alone is awake, and so the first in rank
     await api.seen(SEED)
-    await api.change("createPolicy", **POLICY | {"healthCheckEnabled": health_check})
+    await api.change("createPolicy", **POLICY, healthCheckEnabled=health_check)
     answers = [await api.webhook(WEBHOOK) for _ in range(3)]
     assert [status for status, _ in answers] == [202, 202, 202]
     story = Story(api, clock, seed, others)

@@ -29,9 +29,16 @@ def test_every_setting_is_read() -> None:
         "ROLLWAVE_PORT": "0",
         "ROLLWAVE_WEBHOOK_SECRET": "a secret of twenty-three",
         "ROLLWAVE_GRAPHIQL": "1",
+        "ROLLWAVE_ALLOWED_ORIGINS": "https://Fleet.example:443, http://localhost:5173",
     }
     assert Settings.read(environ) == Settings(
-        "postgresql://db/rollwave", Path("/srv/rollwave"), "0.0.0.0", 0, "a secret of twenty-three", graphiql=True
+        "postgresql://db/rollwave",
+        Path("/srv/rollwave"),
+        "0.0.0.0",
+        0,
+        "a secret of twenty-three",
+        graphiql=True,
+        allowed_origins=frozenset({"https://fleet.example", "http://localhost:5173"}),
     )
 
 
@@ -53,6 +60,12 @@ def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
 def test_a_secret_that_could_be_guessed_is_refused_by_name() -> None:
     with pytest.raises(BadSetting, match="ROLLWAVE_WEBHOOK_SECRET"):
         Settings.read({"ROLLWAVE_WEBHOOK_SECRET": "short"})
+
+
+@pytest.mark.parametrize("origins", ["*", "fleet.example", "https://fleet.example/page", "null"])
+def test_origins_that_are_none_are_refused_by_name(origins: str) -> None:
+    with pytest.raises(BadSetting, match="ROLLWAVE_ALLOWED_ORIGINS"):
+        Settings.read({"ROLLWAVE_ALLOWED_ORIGINS": origins})
 
 
 def test_the_command_line_says_a_bad_setting_in_one_sentence() -> None:

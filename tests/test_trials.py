@@ -17,7 +17,7 @@ from resolvers import catalogue, policies, registries, rollouts
 from resolvers.context import Context
 from resolvers.trials import trial
 from server.process import Running
-from tests.api import Api, everything
+from tests.api import Api, everything, flat
 from tests.factories import a_policy, finished
 from tests.registry import LittleRegistry
 from tests.signing import pem
@@ -277,14 +277,15 @@ async def test_an_operator_tries_a_policy_on_a_real_list_of_tags(server: Running
     little.push(APP, "1.0.0")
     digest = little.push(APP, "1.1.0")
     await api.devices(at(little, "1.0.0"))
-    await api.graphql("mutation ($host: String!) { setRegistry(host: $host, plainHttp: true) { host } }", host=little.host)
+    await api.change("setRegistry", host=little.host, plainHttp=True)
     policy = await api.policy(imagePattern=f"{little.host}/**")
-    asked = (
-        "query ($id: ID!, $image: String!) { testPolicy(policyId: $id, image: $image) { image wouldStart waits why tags { tag whyNot } } }"
-    )
+    asked = """query ($policy: ID!, $image: ImageReference!) { testPolicy(policy: $policy, image: $image) {
+      ... on PolicyTest { image { reference } wouldStart waits why tags { tag whyNot } }
+      ... on Error { refused: code message }
+    } }"""
     before = await everything(server.db)
 
-    answer = await api.graphql(asked, id=policy, image=f"{little.host}/{APP}")
+    answer = flat(await api.graphql(asked, policy=policy, image=f"{little.host}/{APP}"))
 
     assert answer["testPolicy"] == {
         "image": at(little, "1.1.0", digest), "wouldStart": True, "waits": False, "why": "it would start a rollout",

@@ -23,13 +23,12 @@ from server.settings import BadSetting, Settings
 from storage.database import Database
 from tests.api import Api, everything
 from tests.conftest import SECRET
-from tests.senders import CREATE, POSTS, accepted, made, told
+from tests.senders import POSTS, accepted, made, told
 from tools.snapshots import ROOT
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 NGINX = {"image": "nginx", "tag": "1.27"}
 NO_KEY = "a kept secret was encrypted with a key that is not in ROLLWAVE_ENCRYPTION_KEY: add that key, or set it anew"
-ROTATE = "mutation ($id: ID!) { rotateWebhookSecret(id: $id) { secret } }"
 
 
 @asynccontextmanager
@@ -65,7 +64,7 @@ async def test_no_secret_stands_in_clear_anywhere_in_the_database(operator: Cont
         endpoint = await made(api, Sender.GENERIC, scheme)
         await accepted(api, endpoint, NGINX)
         shown.append(endpoint.secret)
-        _, rotated = await endpoints.rotate(operator, EndpointId(int(endpoint.id)), 60)
+        _, rotated = await endpoints.rotate(operator, EndpointId(endpoint.number), 60)
         shown.append(rotated)
         for path, proof in endpoint.proven(POSTS[Sender.GENERIC].body):
             async with api.http.post(endpoint.path + path, data=POSTS[Sender.GENERIC].body, headers=proof) as response:
@@ -111,15 +110,14 @@ async def test_a_server_without_keys_makes_no_secrets_and_does_the_rest(database
         wanted = {"name": "images", "sender": "GENERIC"}
         sentence = "the server keeps no secrets: set ROLLWAVE_ENCRYPTION_KEY, the same for all its processes"
 
-        assert await api.refused(CREATE, input=wanted) == ("CONFLICT", sentence)
-        password = 'mutation { setRegistry(host: "ghcr.io", username: "ci", password: "x") { host } }'
-        assert await api.refused(password) == ("CONFLICT", sentence)
+        assert await api.refusal("createWebhookEndpoint", **wanted) == ("CONFLICT", sentence)
+        assert await api.refusal("setRegistry", host="ghcr.io", username="ci", password="x") == ("CONFLICT", sentence)
         unchanged = {name: rows for name, rows in (await everything(db)).items() if name != "tokens"}
         assert unchanged == {name: rows for name, rows in before.items() if name != "tokens"}
 
-        await api.graphql('mutation { setRegistry(host: "ghcr.io") { host } }')
+        await api.change("setRegistry", host="ghcr.io")
         google = {"name": "gar", "sender": "GOOGLE", "audience": "https://x.example", "serviceAccount": "a@b.example"}
-        assert (await api.graphql(CREATE, input=google))["createWebhookEndpoint"]["secret"] is None
+        assert await api.change("createWebhookEndpoint", "secret", **google) == {"secret": None}
         assert (await api.webhook(NGINX))[0] == 202
 
 
@@ -131,7 +129,7 @@ async def test_keys_are_replaced_one_after_the_other(database_url: str) -> None:
         assert [(await told(api, endpoint, NGINX))[0] for endpoint in (first, second)] == [202, 202]
     async with serving(database_url, NEW) as api:
         assert [(await told(api, endpoint, NGINX))[0] for endpoint in (first, second)] == [503, 202]
-        anew = (await api.graphql(ROTATE, id=first.id))["rotateWebhookSecret"]["secret"]
+        anew = (await api.change("rotateWebhookSecret", "secret", id=first.id))["secret"]
         body = b'{"image": "nginx:1.27"}'
         async with api.http.post(first.path, data=body, headers=first.proven(body, anew)[0][1]) as response:
             assert response.status == 202

@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import pytest
 
+from schema.nodes import number_of
 from server.bodies import MOST_SENT
 from server.process import Running, running
 from server.settings import Settings
-from tests.api import Api, eventually, everything
+from tests.api import Api, eventually, everything, flat
 from tests.conftest import SECRET
 
 WEBHOOK = "/api/v1/webhooks/docker-registry"
@@ -38,13 +39,13 @@ async def pushed(api: Api, image: str, digest: str | None = None) -> tuple[bool,
     """Whether a push of the image started something, and what was decided of it."""
     name, _, tag = image.partition(":")
     *_, last = await api.told({"image": name, "tag": tag, "digest": digest, "build": uuid4().hex})
-    return last["started"], last["decision"].partition(", by its tag")[0]
+    return last["started"], last["sentence"].partition(", by its tag")[0]
 
 
 async def rollouts(api: Api) -> list[tuple[str, str]]:
     """Every rollout's image and status, oldest first."""
-    nodes = (await api.graphql("{ rollouts { nodes { image status } } }"))["rollouts"]["nodes"]
-    return [(node["image"], node["status"]) for node in reversed(nodes)]
+    answer = flat(await api.graphql("{ rollouts { nodes { image { reference } status } } }"))
+    return [(node["image"], node["status"]) for node in reversed(answer["rollouts"]["nodes"])]
 
 
 async def images(api: Api) -> dict[str, str]:
@@ -134,29 +135,29 @@ async def test_a_webhook_is_kept_and_what_came_of_it_can_be_read(server: Running
     ping = await posted(api, (PAYLOADS / "github_ping.json").read_bytes(), path=f"/{SECRET}", **{"X-GitHub-Event": "ping"})
     first = await api.webhook(NGINX)
     await api.decided("1")
-    policy = await api.policy()
+    policy = number_of(await api.policy(), "Policy")
     nobody_runs = await api.told(NGINX)
     await api.devices("nginx:1.26", "nginx-exporter:0.9")
     started = await api.told(NGINX)
     again = await api.webhook(NGINX)
     decisions = await api.decided("1")
 
-    def told(policy: str | None, rollout: str | None, started: bool, decision: str) -> dict[str, object]:
-        return {"image": "nginx:1.27", "policyId": policy, "rolloutId": rollout, "started": started, "decision": decision}
+    def told(policy: int | None, rollout: int | None, started: bool, sentence: str) -> dict[str, object]:
+        return {"image": "nginx:1.27", "policy": policy, "rollout": rollout, "started": started, "sentence": sentence}
 
     assert ping == (200, {"message": "nothing to do"})
     assert first == (202, {"message": "accepted", "delivery_id": "1", "images": ["nginx:1.27"]})
     assert nobody_runs[-1] == told(policy, None, False, "no device that this policy governs runs nginx")
-    assert started[-1] == told(policy, "1", True, f"started rollout 1{BY_TAG}")
+    assert started[-1] == told(policy, 1, True, f"started rollout 1{BY_TAG}")
     assert again == (202, {"message": "known already", "delivery_id": "1", "images": ["nginx:1.27"]})
     assert decisions == [
         told(None, None, False, "no policy matches this image"),
         nobody_runs[-1],
         started[-1],
-        told(policy, "1", False, "this release is known: rollout 1"),
+        told(policy, 1, False, "this release is known: rollout 1"),
     ]
     delivery = await api.delivery("1")
-    assert (delivery["sender"], delivery["times"], json.loads(delivery["body"])) == ("docker-hub", 4, NGINX)
+    assert (delivery["sender"], delivery["times"], json.loads(delivery["body"])) == ("DOCKER_HUB", 4, NGINX)
 
 
 # Who sends
@@ -205,7 +206,7 @@ async def test_of_five_webhooks_at_once_one_starts_a_rollout(api: Api) -> None:
 
     assert sorted(answer["message"] for _, answer in answers) == ["accepted"] + ["known already"] * 4
     [delivery] = {answer["delivery_id"] for _, answer in answers}
-    assert {decision["rolloutId"] for decision in await api.decided(delivery)} == {"1"}
+    assert {decision["rollout"] for decision in await api.decided(delivery)} == {1}
     await eventually(lambda: api.image(agent.uuid), "nginx:1.27")
     assert (await api.target(agent.uuid))["version"] == 2
     assert len(await rollouts(api)) == 1
@@ -268,8 +269,7 @@ async def test_a_release_that_was_rolled_back_waits_until_an_operator_unblocks_i
     await eventually(api.status, "ROLLED_BACK")
     assert await pushed(api, "nginx:1.27") == (False, "this release is blocked: rolled back")
 
-    unblock = 'mutation ($policy: ID!) { unblockRelease(policyId: $policy, image: "nginx:1.27") }'
-    assert await api.graphql(unblock, policy=policy) == {"unblockRelease": True}
+    assert await api.change("unblockRelease", "wasBlocked", id=policy, image="nginx:1.27") == {"wasBlocked": True}
 
     assert await pushed(api, "nginx:1.27") == (True, "started rollout 2")
     await eventually(lambda: api.image(agent.uuid), "nginx:1.27")
@@ -333,15 +333,15 @@ async def test_the_more_specific_policy_governs_and_every_device_obeys_one(api: 
     [b] = await api.devices("nginx:1.26", fleet="plant-b", first=2)
     [stray] = await api.devices("nginx:1.26", first=3)
     await api.policy(imagePattern="*")
-    everybody = await api.policy(imagePattern="nginx")
-    careful = await api.policy(imagePattern="ngin?", fleet="plant-a", updateStrategy="MANUAL")
+    everybody = number_of(await api.policy(imagePattern="nginx"), "Policy")
+    careful = number_of(await api.policy(imagePattern="ngin?", fleet="plant-a", updateStrategy="MANUAL"), "Policy")
     await api.policy(imagePattern="nginx", fleet="plant-a", enabled=False)
     await api.policy(imagePattern="n*", fleet="plant-a")
 
     decisions = await api.told(NGINX)
     await eventually(lambda: api.image(stray.uuid), "nginx:1.27")
     await eventually(lambda: api.image(b.uuid), "nginx:1.27")
-    by_policy = {decision["policyId"]: int(decision["rolloutId"]) for decision in decisions}
+    by_policy = {decision["policy"]: decision["rollout"] for decision in decisions}
 
     assert set(by_policy) == {everybody, careful}
     await eventually(lambda: api.status(by_policy[careful]), "PENDING")
@@ -353,13 +353,13 @@ async def test_the_more_specific_policy_governs_and_every_device_obeys_one(api: 
 async def test_a_policy_that_is_disabled_or_deleted_does_nothing(api: Api) -> None:
     await api.devices("nginx:1.26")
     disabled, deleted = await api.policy(), await api.policy()
-    await api.graphql("mutation ($id: ID!) { disablePolicy(id: $id) { enabled } }", id=disabled)
-    await api.graphql("mutation ($id: ID!) { deletePolicy(id: $id) { id } }", id=deleted)
+    await api.change("disablePolicy", id=disabled)
+    await api.change("deletePolicy", id=deleted)
 
     assert await pushed(api, "nginx:1.27") == (False, "no policy matches this image")
 
     assert await rollouts(api) == []
-    await api.graphql("mutation ($id: ID!) { enablePolicy(id: $id) { enabled } }", id=disabled)
+    await api.change("enablePolicy", id=disabled)
     assert await pushed(api, "nginx:1.27") == (True, "started rollout 1")
 
 

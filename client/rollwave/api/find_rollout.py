@@ -1,0 +1,19 @@
+from typing import Optional
+
+from pydantic import Field
+
+from .base_model import BaseModel
+
+
+class FindRollout(BaseModel):
+    rollout: Optional["FindRolloutRollout"]
+
+
+class FindRolloutRollout(BaseModel):
+    id: str
+    number: int
+    current_batch: int = Field(alias="currentBatch")
+    checksum: str
+
+
+FindRollout.model_rebuild()

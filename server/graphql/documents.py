@@ -1,0 +1,94 @@
+"""Trusted documents: operations that were known before the server started, and are asked for by the hash of their text."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import graphql
+import orjson
+from graphql import GraphQLError
+
+from domain.actors import Actor, Permission
+from schema.build import schema
+from server.graphql.asked import Asked
+
+# Only who may do everything may ask whatever comes to mind. Until there is such a permission, nobody may where they are mandatory.
+_ADMINISTER = getattr(Permission, "ADMINISTER", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What clients may ask for by its id."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """By the SHA-256 of the text, in hexadecimal."""
+    only: bool = False
+    """Whether those who may not administer can ask for nothing else."""
+
+    @classmethod
+    def read(cls, path: Path, *, only: bool) -> Self:
+        """The documents of a manifest; raises ValueError for one that cannot be what was meant."""
+        try:
+            manifest = orjson.loads(path.read_bytes())
+        except (OSError, orjson.JSONDecodeError) as bad:
+            raise ValueError(f"{path} cannot be read: {bad}") from bad
+        return cls(dict(_checked(id_, text) for id_, text in _pairs(manifest)), only)
+
+    def text(self, asked: Asked, actor: Actor) -> str:
+        """The text of what is asked; raises GraphQLError where it is not known, or not trusted."""
+        if asked.query is None:
+            return self._known(_bare(asked.document or ""))
+        if asked.document is not None and _bare(asked.document) != _hash(asked.query):
+            raise _refusal("the hash is not that of the query", "BAD_USER_INPUT")
+        if self.only and not may_ask_anything(actor) and _hash(asked.query) not in self.texts:
+            raise _refusal("only documents that this server was started with can be asked for", "DOCUMENT_NOT_TRUSTED")
+        return asked.query
+
+    def _known(self, id_: str) -> str:
+        if (text := self.texts.get(id_)) is None:
+            raise _refusal("this server was started without such a document", "PERSISTED_QUERY_NOT_FOUND")
+        return text
+
+
+def may_ask_anything(actor: Actor) -> bool:
+    """Whether somebody may ask for more than trusted documents where these are mandatory."""
+    return _ADMINISTER in actor.permissions
+
+
+def _pairs(manifest: Any) -> list[tuple[Any, Any]]:
+    """Ids and texts, of Apollo's manifest or of a flat one such as Relay's compiler writes."""
+    match manifest:
+        case {"format": "apollo-persisted-query-manifest", "operations": [*operations]}:
+            return [(one.get("id"), one.get("body")) if isinstance(one, dict) else (one, None) for one in operations]
+        case dict():
+            return list(manifest.items())
+    raise ValueError("a manifest is an object from hashes to documents")
+
+
+def _checked(id_: Any, text: Any) -> tuple[str, str]:
+    if not isinstance(id_, str) or not isinstance(text, str):
+        raise ValueError(f"{str(id_)[:80]}: a document is a text under its hash")
+    if _hash(text) != _bare(id_):
+        raise ValueError(f"{id_[:80]}: this is not the SHA-256 of its document")
+    try:
+        errors = graphql.validate(schema._schema, graphql.parse(text))
+    except GraphQLError as bad:
+        errors = [bad]
+    if errors:
+        raise ValueError(f"{id_}: {errors[0].message}")
+    return _bare(id_), text
+
+
+def _bare(id_: str) -> str:
+    """The hash of an id, which may say how it was made."""
+    return id_.removeprefix("sha256:").lower()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refusal(message: str, code: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": code})

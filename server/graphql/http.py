@@ -1,0 +1,45 @@
+"""An operation over HTTP: GET or POST, answered at once or with events."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from schema.session import Session
+from server.graphql import answers, asked
+from server.graphql.asked import Asked
+from server.graphql.events import Events
+from server.graphql.negotiation import EVENTS, GRAPHQL, JSON, Answer
+from server.graphql.operations import ALL, Operations
+
+_QUERY = frozenset({OperationType.QUERY})
+# What changes something is asked for by POST alone, so that no link and no prefetch does it.
+_AT_ONCE = {"GET": _QUERY, "HEAD": _QUERY, "POST": _QUERY | {OperationType.MUTATION}}
+_AS_EVENTS = {"GET": _QUERY | {OperationType.SUBSCRIPTION}, "HEAD": _QUERY, "POST": ALL}
+
+
+async def execute(request: Request, operations: Operations, answer: Answer, session: Session) -> ASGIApp:
+    """The response to what is asked; raises what answers.refusal tells."""
+    if answer.media is None and not answer.events:
+        raise HTTPException(406, f"answers are {GRAPHQL} or {JSON}, and streams {EVENTS}")
+    what = await asked.in_body(request) if request.method == "POST" else asked.in_address(request)
+    if answer.media is None:
+        return await _events(request, operations, what, session)
+    try:
+        result = await operations.execute(what, session, _AT_ONCE[request.method])
+    except InvalidOperationTypeError as other:
+        if not (answer.events and other.operation_type in _AS_EVENTS[request.method]):
+            raise _not_that_way(other.operation_type) from other
+        return await _events(request, operations, what, session)
+    return answers.answer(result, answer.media, session.request_id)
+
+
+async def _events(request: Request, operations: Operations, what: Asked, session: Session) -> ASGIApp:
+    return Events(await operations.stream(what, session, _AS_EVENTS[request.method]), session)
+
+
+def _not_that_way(kind: OperationType) -> HTTPException:
+    if kind is OperationType.SUBSCRIPTION:
+        return HTTPException(400, f"a subscription is told over WebSocket, or to those who accept {EVENTS}")
+    return HTTPException(405, f"a {kind.value} is sent by POST", {"allow": "POST"})

@@ -1,0 +1,66 @@
+"""Executing what is asked, for every transport alike."""
+
+from collections.abc import AsyncGenerator, Iterable
+
+from graphql import GraphQLError
+from strawberry import Schema
+from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from schema.build import schema
+from schema.errors import shown
+from schema.session import Session
+from server.graphql.asked import Asked
+from server.graphql.documents import Documents
+
+Results = AsyncGenerator[ExecutionResult, None]
+ALL = frozenset(OperationType)
+
+
+class Operations:
+    """What there is to execute, of the documents that may be asked for."""
+
+    def __init__(self, documents: Documents, schema: Schema = schema) -> None:
+        self._documents = documents
+        self._schema = schema
+
+    async def execute(self, asked: Asked, session: Session, allowed: Iterable[OperationType]) -> ExecutionResult:
+        """One answer; raises InvalidOperationTypeError for an operation that may not be asked for that way."""
+        try:
+            return await self._schema.execute(
+                self._documents.text(asked, session.ctx.actor),
+                variable_values=asked.variables,
+                context_value=session,
+                operation_name=asked.operation,
+                allowed_operation_types=allowed,
+                operation_extensions=asked.extensions,
+            )
+        except GraphQLError as refused:
+            return _refused(refused)
+        except CannotGetOperationTypeError as unclear:
+            return _refused(GraphQLError(unclear.as_http_error_reason()))
+
+    async def stream(self, asked: Asked, session: Session, allowed: Iterable[OperationType] = ALL) -> Results:
+        """All there is to say, of a query or a mutation once; what is refused before it begins is one PreExecutionError."""
+        try:
+            text = self._documents.text(asked, session.ctx.actor)
+        except GraphQLError as refused:
+            return _only(_refused(refused))
+        results: Results = await self._schema.stream(  # type: ignore[assignment]  # nothing is delivered in parts
+            text,
+            variable_values=asked.variables,
+            context_value=session,
+            operation_name=asked.operation,
+            allowed_operation_types=allowed,
+            operation_extensions=asked.extensions,
+        )
+        return results
+
+
+def _refused(error: GraphQLError) -> PreExecutionError:
+    return PreExecutionError(None, [shown(error)])
+
+
+async def _only(result: ExecutionResult) -> Results:
+    yield result

@@ -1,0 +1,170 @@
+"""One WebSocket that speaks graphql-transport-ws: what runs on it, and how it ends."""
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+
+from graphql import GraphQLError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.types.execution import PreExecutionError
+
+from domain.errors import BadInput
+from resolvers.context import Context
+from schema.session import Session
+from server.graphql import callers, requests
+from server.graphql.answers import encoded, named, payload
+from server.graphql.asked import Asked
+from server.graphql.messages import PROTOCOL, Closing, Code, Message, closing
+from server.graphql.operations import Operations
+from server.graphql.pace import Pace
+
+log = logging.getLogger(__name__)
+# Whoever connects and does not introduce himself holds a connection for nothing.
+PATIENCE = 10.0
+MOST_OPERATIONS = 50
+# A page that follows 50 things at once and leaves them says 101 messages; after that, pings and little more.
+AT_ONCE, PER_SECOND = 200, 20.0
+
+
+class Socket:
+    """A connection, from its handshake to the code it is closed with."""
+
+    def __init__(self, socket: WebSocket, operations: Operations) -> None:
+        self._socket = socket
+        self._operations = operations
+        self._request = requests.name(socket)
+        self._pace = Pace(AT_ONCE, PER_SECOND)
+        self._begun = 0
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What runs, and what was left and is still clearing up."""
+
+    async def serve(self) -> None:
+        """Answer until one side ends it; whatever goes wrong here has a code."""
+        is_spoken = PROTOCOL in self._socket.scope["subprotocols"]
+        await self._socket.accept(PROTOCOL if is_spoken else None)
+        try:
+            if not is_spoken:
+                raise Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"the subprotocol here is {PROTOCOL}")
+            await self._converse()
+        except WebSocketDisconnect:
+            pass
+        except Exception as error:
+            await self._close(closing(error, self._request))
+        finally:
+            await self._stop()
+
+    async def _converse(self) -> None:
+        # Who it is stays true for as long as the connection lasts; what ends it earlier would close it from beside this loop.
+        ctx = await callers.introduced(self._socket, (await self._introduction()).payload or {})
+        await self._send({"type": "connection_ack"})
+        while True:
+            await self._heed(await self._message(), ctx)
+
+    async def _introduction(self) -> Message:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while (message := await self._message()).kind != "connection_init":
+                    await self._heed_stranger(message)
+        except TimeoutError as late:
+            raise Closing(Code.INITIALISATION_TIMEOUT, f"connection_init did not come within {PATIENCE:g} s") from late
+        return message
+
+    async def _heed_stranger(self, message: Message) -> None:
+        if message.kind == "subscribe":
+            raise Closing(Code.UNAUTHORIZED, "connection_init comes first")
+        await self._heed_any(message)
+
+    async def _heed(self, message: Message, ctx: Context) -> None:
+        match message.kind:
+            case "subscribe":
+                await self._subscribe(message, ctx)
+            case "complete":
+                self._leave(message.id)
+            case "connection_init":
+                raise Closing(Code.TOO_MANY_INITIALISATIONS, "connection_init came before")
+            case _:
+                await self._heed_any(message)
+
+    async def _heed_any(self, message: Message) -> None:
+        match message.kind:
+            case "ping":
+                await self._send({"type": "pong"} | ({"payload": message.payload} if message.payload else {}))
+            case "pong" | "complete":
+                pass
+            case unknown:
+                raise Closing(Code.BAD_REQUEST, f"clients send no “{unknown}”")
+
+    async def _subscribe(self, message: Message, ctx: Context) -> None:
+        if message.id in self._running:
+            raise Closing(Code.SUBSCRIBER_EXISTS, f"Subscriber for {message.id} already exists")  # in the words of the protocol
+        if message.payload is None:
+            raise BadInput("the payload of subscribe must be an object")
+        asked = Asked.of(message.payload)
+        if len(self._tasks) >= MOST_OPERATIONS:
+            await self._refuse(message.id)
+        else:
+            self._begin(message.id, asked, ctx)
+
+    def _begin(self, id_: str, asked: Asked, ctx: Context) -> None:
+        self._begun += 1
+        session = callers.session(self._socket, ctx, f"{self._request}.{self._begun}")
+        self._running[id_] = task = asyncio.create_task(self._run(id_, asked, session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _leave(self, id_: str) -> None:
+        if task := self._running.pop(id_, None):
+            task.cancel()
+
+    async def _run(self, id_: str, asked: Asked, session: Session) -> None:
+        try:
+            last = await self._tell(id_, asked, session)
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            log.exception("an operation could not be answered (request %s)", session.request_id)
+            last = {"type": "error", "payload": [named(GraphQLError("", original_error=error), session.request_id)]}
+        del self._running[id_]  # before the last message, after which the client may use the id again
+        with suppress(WebSocketDisconnect):
+            await self._send({"id": id_, **last})
+
+    async def _tell(self, id_: str, asked: Asked, session: Session) -> dict[str, object]:
+        """Say all there is to say, but for the last message."""
+        async with aclosing(await self._operations.stream(asked, session)) as results:
+            async for result in results:
+                said = payload(result, session.request_id)
+                if isinstance(result, PreExecutionError):
+                    return {"type": "error", "payload": said["errors"]}
+                await self._send({"id": id_, "type": "next", "payload": said})
+        return {"type": "complete"}
+
+    async def _refuse(self, id_: str) -> None:
+        error = GraphQLError(f"more than {MOST_OPERATIONS} operations at once on one connection", extensions={"code": "RATE_LIMITED"})
+        await self._send({"id": id_, "type": "error", "payload": [error.formatted]})
+
+    async def _message(self) -> Message:
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received["code"])
+        if not self._pace.allows():
+            raise Closing(Code.TOO_MANY_MESSAGES, f"more than {PER_SECOND:g} messages a second")
+        return Message.read(received.get("text"))
+
+    async def _send(self, message: dict[str, object]) -> None:
+        try:
+            await self._socket.send_text(encoded(message).decode())  # clients do not look into binary frames
+        except RuntimeError as closed:
+            # uvicorn closed it in the meantime: a frame too large, a ping that was not answered.
+            raise WebSocketDisconnect(1006) from closed
+
+    async def _close(self, closing: Closing) -> None:
+        for task in self._tasks:
+            task.cancel()  # nobody may say anything after the end
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(closing.code, closing.reason)
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

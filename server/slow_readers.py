@@ -1,0 +1,32 @@
+"""Clients that do not read what they are sent: their connection is cut, and what runs on it ends."""
+
+import socket
+from collections.abc import Iterable
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+# A train through a tunnel; afterwards clients connect again.
+PATIENCE_MS = 30_000
+
+
+def cut_off(listening: Iterable[socket.socket]) -> None:
+    """Have the kernel give up on peers that take nothing more. Only Linux can; elsewhere WebSockets alone are cut."""
+    if option := getattr(socket, "TCP_USER_TIMEOUT", None):
+        for one in listening:
+            one.setsockopt(socket.IPPROTO_TCP, option, PATIENCE_MS)  # connections inherit it
+
+
+class WebSockets(WebSocketsSansIOProtocol):
+    """uvicorn's, which would wait for such a client for ever, and remember for it what it is to be sent."""
+
+    def keepalive_timeout(self) -> None:
+        """Cut the connection on which no pong came; uvicorn would first send everything that waits, and so never close it."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """Send a pong, but not to whoever has not read the last ones: they would pile up (RFC 6455, 5.5.3 allows to skip some)."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()

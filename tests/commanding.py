@@ -1,0 +1,99 @@
+"""The rollwave command, run as people and CI run it: a process of its own."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.api import Api
+from tools.snapshots import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of it."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document that it printed."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Somewhere to run it, with a configuration directory of its own."""
+
+    home: Path
+    url: str | None = None
+    token: str | None = None
+
+    @classmethod
+    def of(cls, api: Api, home: Path) -> "Terminal":
+        """As in CI: the server and the token are in the environment."""
+        return cls(home, str(api.url), api.token)
+
+    async def run(self, *arguments: str, stdin: str = "") -> Ran:
+        """The command to its end."""
+        process = await self._start(*arguments, stdin=PIPE)
+        out, err = await process.communicate(stdin.encode())
+        return _ran(process, out, err)
+
+    @asynccontextmanager
+    async def running(self, *arguments: str, stderr: int = PIPE) -> AsyncIterator["Command"]:
+        """The command while it runs."""
+        process = await self._start(*arguments, stdin=DEVNULL, stderr=stderr)
+        try:
+            yield Command(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    async def _start(self, *arguments: str, stdin: int, stderr: int = PIPE) -> Process:
+        given = {"ROLLWAVE_URL": self.url, "ROLLWAVE_TOKEN": self.token}
+        environment = {name: value for name, value in given.items() if value is not None} | {
+            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "client"), "HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home),
+            "PYTHONDONTWRITEBYTECODE": "", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+        }  # fmt: skip
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "rollwave", *arguments, stdin=stdin, stdout=PIPE, stderr=stderr, env=environment
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One that has not ended yet."""
+
+    process: Process
+
+    async def says(self, words: str, seconds: float = 20) -> str:
+        """Wait until it says so on stderr; returns the line."""
+        assert self.process.stderr is not None
+        heard = []
+        async with asyncio.timeout(seconds):
+            while line := (await self.process.stderr.readline()).decode():
+                heard.append(line)
+                if words in line:
+                    return line
+        raise AssertionError(f"it ended without saying “{words}”, but {heard}")
+
+    async def end(self, seconds: float = 20) -> Ran:
+        """What became of it, with what it said since."""
+        async with asyncio.timeout(seconds):
+            out, err = await self.process.communicate()
+        return _ran(self.process, out, err)
+
+
+def _ran(process: Process, out: bytes, err: bytes | None) -> Ran:
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), (err or b"").decode())

@@ -1,0 +1,335 @@
+"""The rollwave command against a running server: what people read, what programs read, and what CI goes by."""
+
+import asyncio
+import json
+import os
+import pty
+import socket
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schema.nodes import node_id
+from server.process import running
+from server.settings import Settings
+from tests.api import Api, eventually, nth
+from tests.commanding import Terminal
+from tests.conftest import SECRET
+
+UUID = nth(1)
+
+
+@pytest.fixture
+def terminal(api: Api, tmp_path: Path) -> Terminal:
+    """Where CI would run it."""
+    return Terminal.of(api, tmp_path)
+
+
+async def _under_way(api: Api, **settings: object) -> None:
+    """A rollout of nginx:1.27 to one device, which has not heard of it yet."""
+    await api.devices("nginx:1.26")
+    await api.policy(**settings)
+    await api.push("nginx:1.27")
+    if settings.get("updateStrategy", "AUTO") == "AUTO" and not settings.get("approvals"):
+        await eventually(api.status, "IN_PROGRESS")
+
+
+async def test_ci_creates_a_rollout_and_ends_with_0_when_it_is_completed(api: Api, terminal: Terminal) -> None:
+    [device] = await api.devices("nginx:1.26")
+    await api.policy()
+    create = ("rollouts", "create", "--policy", "1", "--image", "nginx:1.27", "--idempotency-key", "run 17")
+
+    async with terminal.running(*create, "--wait", "--json") as command:
+        await command.says("in progress, batch 1 of 1: 1 of 1 devices are offered the image")
+        assert await device.obey() == "nginx:1.27"
+        ended = await command.end()
+    again = await terminal.run(*create, "--wait", "--json")
+
+    assert (ended.code, ended.json["status"], ended.json["number"]) == (0, "COMPLETED", 1)
+    assert (again.code, again.json["number"]) == (0, 1)
+
+
+async def test_a_rollout_that_is_rolled_back_ends_with_1(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+    [device] = [await api.device(UUID)]
+    async with terminal.running("rollout", "wait", "1") as command:
+        await command.says("in progress")
+        await device.poll()
+        await device.report("nginx:1.27", "exited")
+        await command.says("rolling back")
+        late = await terminal.run("rollout", "wait", "1", "--timeout", "1s")
+        await device.obey()
+        ended = await command.end()
+
+    assert late.code == 1
+    assert ended.code == 1
+    assert ended.out.startswith("rollout 1 of nginx:1.27 is rolled back")
+
+
+async def test_a_rollout_that_is_cancelled_ends_with_3(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+    async with terminal.running("rollouts", "wait", "1") as command:
+        await command.says("in progress")
+        cancelled = await terminal.run("rollouts", "cancel", "1", "--reason", "wrong image")
+        ended = await command.end()
+
+    assert (cancelled.code, cancelled.out) == (0, "rollout 1 of nginx:1.27 is cancelled\n")
+    assert (ended.code, ended.out) == (3, "rollout 1 of nginx:1.27 is cancelled: wrong image\n")
+
+
+async def test_when_the_time_is_over_the_command_ends_with_4_and_the_rollout_goes_on(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+
+    ended = await terminal.run("rollouts", "watch", "1", "--timeout", "1s")
+
+    assert ended.code == 4
+    assert "the time is over; the rollout is in progress, and goes on" in ended.err
+    assert await api.status() == "IN_PROGRESS"
+
+
+async def test_a_server_that_is_not_there_ends_with_5(api: Api, terminal: Terminal) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        gone = await replace(terminal, url=nowhere).run("rollouts", "list")
+    other = await replace(terminal, url=f"{api.url}/elsewhere").run("rollouts", "list")
+
+    assert (gone.code, gone.out) == (5, "")
+    assert gone.err.startswith(f"{nowhere} cannot be reached: ")
+    assert other.code == 5
+    assert "answers 404, and not as a Rollwave server does: is the address right?" in other.err
+
+
+async def test_what_is_refused_ends_with_2_and_the_servers_sentence(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+    code, sentence = await api.refusal("startRollout", id=node_id("Rollout", 1))
+
+    started = await terminal.run("rollouts", "start", "1")
+    missing = await terminal.run("rollouts", "show", "17")
+    stranger = await replace(terminal, token="no-token").run("rollouts", "list")
+    nonsense = await terminal.run("rollouts", "wait", "1", "--timeout", "soon")
+
+    assert code == "ILLEGAL_MOVE"
+    assert (started.code, started.out, started.err) == (2, "", f"{sentence}\n")
+    assert (missing.code, missing.err) == (2, "there is no rollout 17\n")
+    assert (stranger.code, stranger.err.count("\n")) == (2, 1)
+    assert "token" in stranger.err
+    assert (nonsense.code, "“soon” is no time such as 90s, 30m or 1h30m" in nonsense.err) == (2, True)
+
+
+async def test_whoever_waits_sees_a_pause_and_why_and_the_end(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+    device = await api.device(UUID)
+    async with terminal.running("rollouts", "watch", "1", "--json") as command:
+        await command.says("in progress")
+        await terminal.run("rollouts", "pause", "1", "--reason", "lunch")
+        await command.says("paused, batch 1 of 1 (lunch)")
+        assert "operator" in await command.says("operator")
+        assert (await terminal.run("rollouts", "resume", "rollout 1")).code == 2
+        assert (await terminal.run("rollouts", "resume", node_id("Rollout", 1))).code == 0
+        await command.says("in progress")
+        await device.obey()
+        ended = await command.end()
+
+    assert (ended.code, ended.json["status"], ended.json["progress"]["devices"]["updated"]) == (0, "COMPLETED", 1)
+
+
+async def test_a_server_that_restarts_is_waited_for(database_url: str, settings: Settings, tmp_path: Path) -> None:
+    async with running(settings, database_url) as server, Api.of(server, SECRET) as api:
+        await _under_way(api)
+        terminal = Terminal.of(api, tmp_path)
+        command = terminal.running("rollouts", "wait", "1")
+        waiting = await command.__aenter__()
+        await waiting.says("in progress")
+    assert "trying again" in await waiting.says("trying again")
+
+    same = replace(settings, port=int(server.url.rpartition(":")[2]))
+    async with running(same, database_url) as server, Api.of(server, SECRET) as api:
+        assert (await terminal.run("rollouts", "pause", "1")).code == 0
+        await waiting.says("paused")
+        assert (await terminal.run("rollouts", "cancel", "1")).code == 0
+        ended = await waiting.end()
+
+    assert ended.code == 3
+    await command.__aexit__(None, None, None)
+
+
+async def test_a_server_that_stays_away_ends_with_5(database_url: str, settings: Settings, tmp_path: Path) -> None:
+    async with running(settings, database_url) as server, Api.of(server, SECRET) as api:
+        await _under_way(api)
+        command = Terminal.of(api, tmp_path).running("rollouts", "wait", "1", "--patience", "1s")
+        waiting = await command.__aenter__()
+        await waiting.says("in progress")
+    ended = await waiting.end()
+
+    assert ended.code == 5
+    assert "Traceback" not in ended.err
+    await command.__aexit__(None, None, None)
+
+
+async def test_in_a_terminal_a_bar_shows_how_many_devices_run_the_image(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+    device = await api.device(UUID)
+    master, slave = pty.openpty()
+    async with terminal.running("rollouts", "watch", "1", stderr=slave) as command:
+        os.close(slave)
+        seen = asyncio.create_task(asyncio.to_thread(_read_all, master))
+        await asyncio.sleep(2)
+        await device.obey()
+        ended = await command.end()
+        shown = await seen
+
+    assert ended.code == 0
+    assert "100%" in shown
+    assert "completed" in shown
+    assert ended.out == "rollout 1 of nginx:1.27 is completed\n"
+
+
+def _read_all(master: int) -> str:
+    """Until nobody writes there any more."""
+    heard = b""
+    with os.fdopen(master, "rb", buffering=0) as screen:
+        try:
+            while piece := screen.read(4096):
+                heard += piece
+        except OSError:  # the other end is closed
+            pass
+    return heard.decode()
+
+
+async def test_a_login_is_checked_and_kept_where_nobody_else_can_read_it(api: Api, tmp_path: Path) -> None:
+    here = Terminal(tmp_path)
+    nobody = await here.run("rollouts", "list")
+    wrong = await here.run("login", "--url", api.url, "--token-stdin", stdin="wrong\n")
+    assert (nobody.code, wrong.code) == (2, 2)
+    assert nobody.err == "no server is known: `rollwave login`, or set ROLLWAVE_URL and ROLLWAVE_TOKEN\n"
+    assert list(tmp_path.rglob("login.json")) == []
+
+    right = await here.run("login", "--url", f"{api.url}/", "--token-stdin", stdin=f"{api.token}\n")
+    [kept] = tmp_path.rglob("login.json")
+    elsewhere = await replace(here, url="http://127.0.0.1:9").run("rollouts", "list")
+
+    assert (right.code, right.out) == (0, f"logged in at {api.url}; kept in {kept}\n")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert (await here.run("rollouts", "list", "--json")).json == []
+    assert (elsewhere.code, "the token that is kept is for" in elsewhere.err) == (2, True)
+    assert (await here.run("logout")).out == "logged out\n"
+    assert (await here.run("rollouts", "list")).code == 2
+
+
+async def test_policies_are_made_of_options_and_of_files(api: Api, terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(
+        json.dumps({"imagePattern": "redis*", "updateStrategy": "AUTO", "stages": [{"sharePercent": 50}, {"sharePercent": 100}]})
+    )
+    misspelt = tmp_path / "misspelt.json"
+    misspelt.write_text(json.dumps({"imagePattern": "redis*", "updateStrategy": "AUTO", "stages": [{"percent": 50}]}))
+
+    options = await terminal.run(
+        "policies", "create", "--image-pattern", "nginx*", "--update-strategy", "staged", "--no-auto-rollback", "--json"
+    )
+    both = await terminal.run("policy", "create", "--file", str(file), "--update-strategy", "staged")
+    wrong = await terminal.run("policies", "create", "--file", str(misspelt))
+    bad = await terminal.run("policies", "create", "--image-pattern", "nginx*", "--update-strategy", "auto", "--max-failure-rate", "7")
+
+    assert (options.json["number"], options.json["updateStrategy"]) == (1, "STAGED")
+    assert (both.code, both.out) == (0, "policy 2 for redis* is created\n")
+    assert (wrong.code, "stages.0.percent" in wrong.err) == (2, True)
+    assert bad.code == 2
+    [first, second] = (await terminal.run("policies", "list", "--json")).json
+    assert (first["imagePattern"], second["imagePattern"]) == ("nginx*", "redis*")
+    shown = (await terminal.run("policies", "show", "2", "--json")).json
+    assert [stage["sharePercent"] for stage in shown["stages"]] == [50, 100]
+    assert shown["autoRollbackEnabled"]
+
+
+async def test_policies_are_disabled_enabled_and_deleted(api: Api, terminal: Terminal) -> None:
+    await api.policy()
+
+    assert not (await terminal.run("policies", "disable", "1", "--json")).json["enabled"]
+    assert (await terminal.run("policies", "enable", "1")).out == "policy 1 for nginx* is enabled\n"
+    assert (await terminal.run("policies", "delete", "1", "--json")).json["deletedAt"]
+    assert (await terminal.run("policies", "list")).err == "none\n"
+
+
+async def test_a_preview_tells_what_creating_would_do_and_changes_nothing(api: Api, terminal: Terminal) -> None:
+    await api.devices("nginx:1.26")
+    await api.policy()
+
+    good = await terminal.run("rollouts", "preview", "--policy", "1", "--image", "nginx:1.27", "--json")
+    bad = await terminal.run("rollouts", "preview", "--policy", "1", "--image", "redis:7")
+
+    assert (good.code, good.json["totalDevices"], good.json["batches"]) == (0, 1, [{"number": 1, "devices": 1}])
+    assert (bad.code, "refusal" in bad.out) == (2, True)
+    assert await api.rollout() is None
+
+
+async def test_a_decision_is_made_on_what_somebody_has_seen(api: Api, terminal: Terminal) -> None:
+    await _under_way(api, updateStrategy="STAGED", approvals=1)
+    await eventually(api.status, "PENDING")
+    seen = (await terminal.run("rollouts", "show", "1", "--json")).json["checksum"]
+
+    unseen = await terminal.run("rollouts", "approve", "1")
+    other = await terminal.run("rollouts", "approve", "1", "--checksum", "0" * 64)
+    explained = await terminal.run("rollouts", "explain", "1")
+    approved = await terminal.run("rollouts", "approve", "1", "--checksum", seen, "--remark", "read")
+
+    assert (unseen.code, "needs --checksum, or --yes" in unseen.err) == (2, True)
+    assert other.code == 2
+    assert "approv" in explained.out
+    assert approved.code == 0
+    await eventually(api.status, "IN_PROGRESS")
+
+
+async def test_lists_are_tables_for_people_and_documents_for_programs(api: Api, terminal: Terminal) -> None:
+    await _under_way(api, updateStrategy="MANUAL")
+    await eventually(api.status, "PENDING")
+
+    table = await terminal.run("rollouts", "list", "--status", "pending", "--policy", "1")
+    document = await terminal.run("rollouts", "list", "--json")
+    none = await terminal.run("rollouts", "list", "--status", "completed", "--json")
+    devices = await terminal.run("devices", "list", "--runs", "nginx:1.26", "--offline", "--json")
+
+    head, row = table.out.splitlines()
+    assert head.split()[:4] == ["NUMBER", "STATUS", "IMAGE", "POLICY"]
+    assert row.split()[:4] == ["1", "pending", "nginx:1.27", "1"]
+    assert [(rollout["number"], rollout["image"], rollout["totalDevices"]) for rollout in document.json] == [
+        (1, {"reference": "nginx:1.27"}, 1)
+    ]
+    assert (none.code, none.json) == (0, [])
+    assert devices.json == []
+
+
+async def test_a_list_goes_on_over_its_pages_up_to_the_limit(api: Api, terminal: Terminal) -> None:
+    for number in range(101):
+        await api.policy(imagePattern=f"app-{number}")
+
+    some = await terminal.run("policies", "list", "--json")
+    every = await terminal.run("policies", "list", "--json", "--limit", "1000")
+
+    assert (len(some.json), some.err) == (50, "there are more than 50: --limit shows more of them\n")
+    assert (len(every.json), every.err) == (101, "")
+
+
+async def test_a_device_is_shown_and_explained(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+
+    shown = await terminal.run("device", "show", UUID, "--json")
+    explained = await terminal.run("devices", "explain", UUID)
+    missing = await terminal.run("devices", "show", nth(9))
+
+    assert (shown.json["uuid"], shown.json["inSync"], shown.json["differences"][0]["wanted"]) == (UUID, False, "nginx:1.27")
+    assert "rollout 1" in explained.out
+    assert (missing.code, missing.err) == (2, f"there is no device {nth(9)}\n")
+
+
+async def test_a_name_cannot_move_the_cursor_of_whoever_lists_it(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+
+    await terminal.run("rollouts", "pause", "1", "--reason", "\x1b[2J[bold]gone[/bold]")
+    listed = await terminal.run("rollouts", "list")
+
+    assert "\x1b" not in listed.out
+    assert "�[2J[bold]gone[/bold]" in listed.out

@@ -1,0 +1,115 @@
+"""GraphQL over server-sent events, a connection for each operation: what graphql-sse's clients expect."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from server.graphql import events
+from server.process import Running, running
+from server.settings import Settings
+from tests.api import Api, eventually
+from tests.conftest import SECRET
+from tests.transports import ANSWERED, EVENTS, NEW, OLD, TYPENAME, asked, endless, told
+
+AS_EVENTS = {"Accept": EVENTS}
+
+
+async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Any]]:
+    """Each event and its data; comments as events without a name."""
+    assert response.status == 200
+    assert response.content_type == EVENTS
+    while line := await response.content.readuntil(b"\n\n"):
+        event, _, data = line.decode().rstrip("\n").partition("\n")
+        yield event.removeprefix("event: "), data.removeprefix("data: ")
+        if event == "event: complete":
+            assert await response.content.read() == b""
+            return
+
+
+async def said(api: Api, method: str = "POST", **more: Any) -> list[tuple[str, Any]]:
+    """Everything an operation says."""
+    async with asyncio.timeout(5), asked(api, method, headers={**AS_EVENTS, **more.pop("headers", {})}, **more) as response:
+        return [one async for one in lines(response)]
+
+
+async def followers() -> int:
+    return sum(getattr(task.get_coro(), "__name__", "") == "_pump" for task in asyncio.all_tasks())
+
+
+async def test_every_kind_of_operation_is_told_as_events(api: Api) -> None:
+    once = [("next", '{"data":{"__typename":"Query"}}'), ("complete", "")]
+
+    assert await said(api, json={"query": TYPENAME}) == once
+    assert await said(api, "GET", params={"query": TYPENAME}) == once
+    assert await said(api, json={"query": "mutation { __typename }"}) == [("next", '{"data":{"__typename":"Mutation"}}'), ("complete", "")]
+    subscription = await endless(api)
+    for method, sent in (("POST", {"json": {"query": subscription}}), ("GET", {"params": {"query": subscription}})):
+        async with asked(api, method, headers=AS_EVENTS, **sent) as response:
+            assert response.headers["cache-control"] == "no-store"
+            assert response.headers["x-accel-buffering"] == "no"
+            async for event, data in lines(response):
+                assert (event, '"data":{"rolloutEvents":' in data) == ("next", True)
+                break
+    await eventually(followers, 0)
+
+
+async def test_what_is_refused_before_it_begins_is_an_event_too(api: Api) -> None:
+    for query in ("{ nonsense }", "{", "query A { __typename } query B { __typename }", "subscription { nonsense }"):
+        [(event, data), last] = await said(api, json={"query": query})
+        assert (event, last) == ("next", ("complete", "")), query
+        assert data.startswith('{"errors":[{')
+        assert '"code":"BAD_USER_INPUT"' in data
+    assert await said(api, "GET", params={"query": "mutation { __typename }"}) == [
+        ("next", '{"errors":[{"message":"mutations are not allowed","extensions":{"code":"BAD_USER_INPUT"}}]}'), ("complete", ""),
+    ]  # fmt: skip
+    for body, status in ((b"not JSON", 400), (b"[]", 400)):
+        assert (await told(api, data=body, headers={**AS_EVENTS, "Content-Type": "application/json"}))[0] == status
+    assert (await told(api, data={"query": TYPENAME}, headers=AS_EVENTS))[0] == 415
+
+
+async def test_who_takes_both_gets_a_stream_only_of_a_subscription(api: Api) -> None:
+    subscription = await endless(api)
+    both = {"Accept": f"{NEW}, {OLD}, {EVENTS}"}
+
+    assert await told(api, json={"query": TYPENAME}, headers=both) == (200, ANSWERED)
+    assert (await told(api, json={"query": "{ nonsense }"}, headers=both))[0] == 400
+    async with asked(api, json={"query": subscription}, headers=both) as response:
+        assert response.content_type == EVENTS
+    assert await said(api, json={"query": TYPENAME}, headers={"Accept": f"{EVENTS}, */*;q=0.1"}) == [
+        ("next", '{"data":{"__typename":"Query"}}'), ("complete", ""),
+    ]  # fmt: skip
+
+
+async def test_what_is_silent_for_a_while_is_kept_open_by_comments(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "QUIET", 0.1)
+
+    async with asyncio.timeout(5), asked(api, json={"query": await endless(api)}, headers=AS_EVENTS) as response:
+        kinds = []
+        async for event, _ in lines(response):
+            kinds.append(event)
+            if kinds[-2:] == [":", ":"]:
+                break
+    assert "next" in kinds
+    await eventually(followers, 0)
+
+
+async def test_a_stream_ends_when_the_server_does(database_url: str, settings: Settings) -> None:
+    started: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with running(settings, database_url) as server:
+            started.set_result(server)
+            await stop.wait()
+
+    serving = asyncio.create_task(serve())
+    async with Api.of(await started, SECRET) as api, asked(api, json={"query": await endless(api)}, headers=AS_EVENTS) as response:
+        async with asyncio.timeout(3):
+            events = lines(response)
+            await anext(events)
+            stop.set()
+            assert [event async for event, _ in events][-1] == "complete"
+            await serving
