@@ -266,7 +266,7 @@ async def test_a_preview_tells_what_creating_would_do_and_changes_nothing(api: A
     bad = await terminal.run("rollouts", "preview", "--policy", "1", "--image", "redis:7")
 
     assert (good.code, good.json["totalDevices"], good.json["batches"]) == (0, 1, [{"number": 1, "devices": 1}])
-    assert (bad.code, "refusal" in bad.out) == (2, True)
+    assert (bad.code, "would be refused" in bad.out) == (2, True)
     assert await api.rollout() is None
 
 
