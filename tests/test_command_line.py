@@ -4,21 +4,30 @@ import asyncio
 import json
 import os
 import pty
+import re
+import shlex
 import socket
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from rollwave.commands import rollwave
+from rollwave.ends import End
 from schema.nodes import node_id
 from server.process import running
 from server.settings import Settings
 from tests.api import Api, eventually, nth
 from tests.commanding import Terminal
 from tests.conftest import SECRET
+from tools.snapshots import ROOT
 
 UUID = nth(1)
+PAGE = (ROOT / "docs" / "command-line.md").read_text()
 
 
 @pytest.fixture
@@ -126,7 +135,7 @@ async def test_whoever_waits_sees_a_pause_and_why_and_the_end(api: Api, terminal
         await command.says("in progress")
         await terminal.run("rollouts", "pause", "1", "--reason", "lunch")
         await command.says("paused, batch 1 of 1 (lunch)")
-        await command.says("it is paused (lunch); resume it, roll it back or cancel it")
+        await command.says("it is paused: lunch; resume it, roll it back or cancel it")
         assert (await terminal.run("rollouts", "resume", "rollout 1")).code == 2
         assert (await terminal.run("rollouts", "resume", node_id("Rollout", 1))).code == 0
         await command.says("in progress")
@@ -337,3 +346,41 @@ async def test_a_name_cannot_move_the_cursor_of_whoever_lists_it(api: Api, termi
 
     assert "\x1b" not in listed.out
     assert "�[2J[bold]gone[/bold]" in listed.out
+
+
+@pytest.mark.parametrize("line", re.findall(r"^rollwave [^|\n]*", PAGE, flags=re.MULTILINE))
+def test_the_commands_on_the_page_exist(line: str) -> None:
+    # What cannot be parsed is refused before help is given.
+    asked = CliRunner().invoke(rollwave, [*shlex.split(line)[1:], "--help"])
+
+    assert asked.exit_code == 0, asked.output
+
+
+def test_the_page_has_every_exit_code() -> None:
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, flags=re.MULTILINE)} == set(End)
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL), ids=["GitHub", "GitLab"])
+async def test_the_snippets_for_ci_create_a_rollout_and_wait_for_it(api: Api, terminal: Terminal, snippet: str) -> None:
+    [command] = [step for step in _steps(yaml.safe_load(snippet)) if step.startswith("rollwave ")]
+    [device] = await api.devices("ghcr.io/acme/app:1.4.1")
+    for number in range(1, 4):
+        await api.policy(imagePattern="ghcr.io/acme/*", priority=number)
+    ci = {
+        "GITHUB_REPOSITORY": "acme/app", "GITHUB_REF_NAME": "1.4.2", "GITHUB_RUN_ID": "17",
+        "CI_REGISTRY_IMAGE": "ghcr.io/acme/app", "CI_COMMIT_TAG": "1.4.2", "CI_PIPELINE_ID": "17",
+    }  # fmt: skip
+
+    async with terminal.shell(command, ci) as job:
+        await job.says("in progress")
+        assert await device.obey() == "ghcr.io/acme/app:1.4.2"
+        ended = await job.end()
+
+    assert (ended.code, ended.out) == (0, "rollout 1 of ghcr.io/acme/app:1.4.2 is completed\n")
+
+
+def _steps(workflow: dict[str, Any]) -> list[str]:
+    """The lines of shell in a workflow of GitHub or of GitLab."""
+    if "jobs" in workflow:
+        return [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    return [line for job in workflow.values() for line in job["script"]]
