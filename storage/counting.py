@@ -22,7 +22,8 @@ _TYPES = {
 async def _of_each(conn: Connection, statement: str, names: Sequence[str], given: Sequence[tuple[object, ...]]) -> list[Row]:
     """What a statement that takes one rollout from `given` counts, for each.
 
-    Of one alone PostgreSQL is shown the values and not a row of them: it sees how many members there are, and counts with several workers.
+    Of one alone PostgreSQL is shown the values and not a row of them: it sees how many members there are and counts with several workers,
+    and need not plan each time.
     """
     if len(given) == 1:
         values = ", ".join(f"${number}::{_TYPES[name]} as {name}" for number, name in enumerate(names, 1))
@@ -120,21 +121,22 @@ async def silent_below(conn: Connection, rollout: Rollout, now: datetime) -> Sil
 
 async def silent_below_in(conn: Connection, rollouts: Sequence[Rollout], now: datetime) -> dict[RolloutId, Silence]:
     """The same in each of these rollouts, each of which has a patience of its own."""
-    patience = [now - rollout.plan.pickup for rollout in rollouts]
-    rows = await conn.fetch(
+    rows = await _of_each(
+        conn,
         """
-        select (select frontier from moves where rollout_id = asked.id and at <= patience order by revision desc limit 1) as frontier,
-               (select changes -> 'zones' from moves where rollout_id = asked.id and at <= patience and changes ? 'zones'
+        select (select frontier from moves where rollout_id = given.rollout_id and at <= given.patience
+                 order by revision desc limit 1) as frontier,
+               (select changes -> 'zones' from moves where rollout_id = given.rollout_id and at <= given.patience and changes ? 'zones'
                  order by revision desc limit 1) as zones
-          from unnest($1::bigint[], $2::timestamptz[]) with ordinality as asked (id, patience, nth)
-         order by nth
         """,
-        [rollout.id for rollout in rollouts], patience,
+        ["rollout_id", "patience"], [(rollout.id, now - rollout.plan.pickup) for rollout in rollouts],
     )  # fmt: skip
-    return {rollout.id: _silence(rollout, row, since) for rollout, row, since in zip(rollouts, rows, patience, strict=True)}
+    then = {row["rollout_id"]: row for row in rows}
+    return {rollout.id: _silence(rollout, then[rollout.id], now) for rollout in rollouts}
 
 
-def _silence(rollout: Rollout, row: Row, patience: datetime) -> Silence:
+def _silence(rollout: Rollout, row: Row, now: datetime) -> Silence:
+    patience = now - rollout.plan.pickup
     then = {zone["name"]: zone["frontier"] for zone in row["zones"] or ()}
     return Silence(patience, row["frontier"] or 0, {zone.name: _silent_below(zone, then, patience) for zone in rollout.zones})
 

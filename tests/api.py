@@ -122,7 +122,8 @@ class Api:
 
     async def provisioning_key(self, fleet: str | None = None, **more: Any) -> str:
         """A key that lets devices register."""
-        return str((await self.change("createProvisioningKey", "secret", name="tests", fleet=fleet, **more))["secret"])
+        wanted = {"name": "tests", "fleet": fleet, **more}
+        return str((await self.change("createProvisioningKey", "secret", **wanted))["secret"])
 
     async def policy(self, **settings: Any) -> str:
         """A policy, by its id: nginx for everybody at once, good as soon as it runs, unless the settings say otherwise."""

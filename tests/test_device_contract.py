@@ -29,7 +29,7 @@ async def registered(api: Api, provisioning_key: str, body: object) -> tuple[int
 async def current(api: Api, uuid: str) -> Any:
     """What a device last said, as operators see it."""
     answer = await api.graphql(
-        "query ($uuid: ID!) { device(uuid: $uuid) { currentState { apps version info reportedAt } lastSeenAt } }", uuid=uuid
+        "query ($uuid: UUID!) { device(uuid: $uuid) { currentState { apps version info reportedAt } lastSeenAt } }", uuid=uuid
     )
     return answer["device"]
 
@@ -207,6 +207,6 @@ async def test_a_device_that_failed_may_come_to_run_well_and_fail_again(api: Api
         await agent.report("nginx:1.27", status=container)
         assert (await api.rollout())["devices"][agent.uuid] == ("UPDATED" if container == "running" else "FAILED")
 
-    answer = await api.graphql('{ rollout(id: "1") { events { nodes { type deviceUuid } } } }')
-    happened = [one["type"] for one in answer["rollout"]["events"]["nodes"] if one["deviceUuid"] == agent.uuid]
+    answer = await api.graphql("{ rollout(number: 1) { events { nodes { name deviceUuid } } } }")
+    happened = [one["name"] for one in answer["rollout"]["events"]["nodes"] if one["deviceUuid"] == agent.uuid]
     assert happened == ["image.device_scheduled", "image.device_failed", "image.device_updated", event]

@@ -341,7 +341,7 @@ EVERYTHING = f"""
       leaves {LEAF}
       branch {{
         name
-        twig {{ key words leaf {{ number }} next {{ key }} }}
+        twig {{ key words leaf {{ number }} next {{ leaf {{ name }} }} }}
         twigs {{ key }} leaves {{ number }} grid {{ fussy }}
         anything {{ name }} either {{ ... on Leaf {{ flag }} }}
         picky {{ key }} lost {{ reason }} later @include(if: $yes) {{ name }}

@@ -181,7 +181,7 @@ async def test_a_filter_that_makes_no_sense_is_refused_by_name(api: Api) -> None
         code, sentence = await api.refused(LISTED, filter=wanted)
         assert (code, words in sentence) == ("BAD_USER_INPUT", True), sentence
     assert (await api.stranger().refused(LISTED))[0] == "UNAUTHENTICATED"
-    assert (await api.stranger().refused("{ fleets { name } }"))[0] == "UNAUTHENTICATED"
+    assert (await api.stranger().refused("{ fleets { nodes { name } } }"))[0] == "UNAUTHENTICATED"
 
 
 async def test_devices_and_fleets_are_counted(api: Api) -> None:
@@ -192,20 +192,23 @@ async def test_devices_and_fleets_are_counted(api: Api) -> None:
     async def counted() -> Any:
         return await api.graphql(
             """{ all: devices(first: 1) { totalCount nodes { uuid } } some: devices(filter: {runs: "nginx:1.26"}) { totalCount }
-                 fleets { name devices online } }"""
+                 fleets { nodes { name deviceCount onlineCount } totalCount } }"""
         )
 
     wanted = {
         "all": {"totalCount": 3, "nodes": [{"uuid": agent.uuid}]},
         "some": {"totalCount": 2},
-        "fleets": [{"name": "plant-a", "devices": 1, "online": 1}, {"name": None, "devices": 2, "online": 0}],
+        "fleets": {
+            "nodes": [{"name": None, "deviceCount": 2, "onlineCount": 0}, {"name": "plant-a", "deviceCount": 1, "onlineCount": 1}],
+            "totalCount": 2,
+        },
     }
     await eventually(counted, wanted)
 
 
 async def test_a_device_shows_where_it_is_not_as_it_should_be(api: Api) -> None:
     agent = await api.device("00000000-0000-4000-8000-000000000001", web("nginx:1.26"))
-    asked = """query ($uuid: ID!) { device(uuid: $uuid) { inSync differences { app service kind wanted running status } } }"""
+    asked = """query ($uuid: UUID!) { device(uuid: $uuid) { inSync differences { app service kind wanted running status } } }"""
 
     async def shown() -> Any:
         return (await api.graphql(asked, uuid=agent.uuid))["device"]

@@ -20,7 +20,7 @@ from resolvers.polls import Polls
 from resolvers.previews import preview
 from server.process import Running
 from storage.database import Database
-from tests.api import Agent, Api, everything, nth, web
+from tests.api import Agent, Api, everything, mutation_of, nth, web
 from tests.clock import MovableClock
 from tests.conftest import SECRET
 from tests.factories import a_policy, a_rollout, finished, push
@@ -32,8 +32,7 @@ NEW, THIRD = "n" * 64, "t" * 64
 
 async def do(api: Api, what: str, uuid: str) -> Any:
     """An operator's word on a device: accept, revoke, restore."""
-    answer = await api.graphql(f"mutation ($uuid: ID!) {{ done: {what}(uuid: $uuid) {{ isWaiting revokedAt }} }}", uuid=uuid)
-    return answer["done"]
+    return (await api.change(what, "device { standing revokedAt }", uuid=uuid))["device"]
 
 
 async def exchange(agent: Agent, body: Any = None, **headers: str) -> int:
@@ -78,8 +77,8 @@ async def test_a_device_that_waits_gets_nothing_until_an_operator_accepts_it(ser
     async with agent.http.get(f"/api/v1/device/{agent.uuid}/state", headers={"X-Device-API-Key": agent.key}) as response:
         assert await response.json() == {"error": f"device {nth(1)} waits to be accepted by an operator"}
 
-    assert await do(api, "acceptDevice", agent.uuid) == {"isWaiting": False, "revokedAt": None}
-    assert await do(api, "acceptDevice", agent.uuid) == {"isWaiting": False, "revokedAt": None}
+    assert await do(api, "acceptDevice", agent.uuid) == {"standing": "ACCEPTED", "revokedAt": None}
+    assert await do(api, "acceptDevice", agent.uuid) == {"standing": "ACCEPTED", "revokedAt": None}
     assert (await agent.poll())[0] == 200
     assert await agent.report("nginx:1.27") == 200
 
@@ -128,10 +127,9 @@ async def test_every_process_refuses_a_revoked_device_from_the_next_request_on(d
 @pytest.mark.parametrize("what", ["acceptDevice", "revokeDevice", "restoreDevice", "resetDeviceKey"])
 async def test_a_stranger_is_neither_accepted_nor_revoked(server: Running, api: Api, what: str) -> None:
     before = await everything(server.db)
-    mutation = f"mutation ($uuid: ID!) {{ {what}(uuid: $uuid) {{ uuid }} }}"
 
-    assert (await api.refused(mutation, uuid=nth(1)))[0] == "NOT_FOUND"
-    assert (await api.refused(mutation, uuid="press-12"))[0] == "BAD_USER_INPUT"
+    assert (await api.refusal(what, uuid=nth(1)))[0] == "NOT_FOUND"
+    assert (await api.refused(mutation_of(what, "__typename"), input={"uuid": "press-12"}))[0] == "BAD_USER_INPUT"
     assert await everything(server.db) == before
 
 

@@ -16,7 +16,6 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    GraphQLObjectType,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -24,6 +23,7 @@ from graphql import (
     build_schema,
     get_introspection_query,
     get_named_type,
+    is_leaf_type,
     parse,
     specified_rules,
     validate,
@@ -34,6 +34,7 @@ from hypothesis import strategies as st
 from schema.build import schema
 from schema.costs import SHORT, cost, costs
 from schema.limits import NotTooComplex, counted, counted_fragments
+from tests.api import nth
 
 RULES = (*specified_rules, NotTooComplex)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -133,7 +134,7 @@ def test_who_asks_for_too_much_is_told_at_once_of_what_and_where(attack: str) ->
         "{" + nested(190, "...{", "__typename") + "}",
         "{...F0} " + chain(50, "Query{…}", "Query{__typename}"),
         "{devices(filter: {search: " + "[" * 150 + "]" * 150 + "}) {nodes{uuid}}}",
-        "{rollouts(status: [" + "RUNNING " * MANY + "]) {nodes{id}}}",
+        "{rollouts(filter: {status: [" + "PAUSED " * MANY + "]}) {nodes{id}}}",
         "{rollouts(first: " + "9" * MANY + ") {nodes{id}}}",
         "query($n: Int! = " + "9" * MANY + ") {rollouts(first: $n) {nodes{id}}}",
         "query(" + numbered("$v#: Int", 200) + ") {rollouts(" + numbered("first: $v#", 200) + ") {nodes{id}}}",
@@ -177,13 +178,22 @@ def test_the_schema_can_be_asked_about(text: str) -> None:
     assert look(text) == []
 
 
-@pytest.mark.parametrize("root", ["policy(id: 1)", "rollout(id: 1)", 'device(uuid: "a")', "policies{edges{node", "rollouts{nodes"])
+@pytest.mark.parametrize(
+    "root", ["policy(number: 1)", "rollout(number: 1)", f'device(uuid: "{nth(1)}")', "policies{edges{node", "rollouts{nodes"]
+)
 def test_everything_that_is_known_of_something_can_be_asked_at_once(root: str) -> None:
     kind = {"p": "Policy", "r": "Rollout", "d": "Device"}[root[0]]
     text = f"{{{root}{{{everything(schema._schema.type_map[kind])}}}{'}' * root.count('{')}}}"
 
     assert look(text) == []
     parse(text, max_tokens=TOKENS)
+
+
+# What is something of its own, and asked for by itself.
+OTHERS = {
+    "Node", "Delivery", "Device", "Fleet", "KnownImage", "Policy", "ProvisioningKey", "Push", "Repository", "Rollout", "Token",
+    "WebhookEndpoint",
+}  # fmt: skip
 
 
 def everything(type_: Any, depth: int = 4) -> str:
@@ -193,10 +203,12 @@ def everything(type_: Any, depth: int = 4) -> str:
 
 def one(name: str, field: Any, depth: int) -> str:
     below = get_named_type(field.type)
-    if not isinstance(below, GraphQLObjectType):
+    if is_leaf_type(below):
         return name
+    if below.name in OTHERS:
+        return f"{name}{{id}}"
     page = "(first: 3)" if "first" in field.args else ""
-    return f"{name}{page}{{{everything(below, depth - 1)}}}" if depth > 1 and below.name not in ("Policy", "Rollout", "Device") else ""
+    return f"{name}{page}{{{everything(below, depth - 1)}}}" if depth > 1 else ""
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
@@ -205,6 +217,9 @@ def test_what_the_docs_ask_can_be_asked(page: Path) -> None:
     for block in blocks:
         if block.startswith(("mutation", "subscription", "query", "{ ")):
             assert look(block) == [], block
+
+
+PAUSE = "pauseRollout(input: {id: 1})"
 
 
 @pytest.mark.parametrize(
@@ -224,10 +239,15 @@ def test_what_the_docs_ask_can_be_asked(page: Path) -> None:
         ("{policies(first: 20) {... on PolicyConnection {nodes{id}}}}", 1 + 20),
         ("{policies(first: 1000) {nodes{id}}}", 1 + 100),
         ("{policies(first: -1) {nodes{id}}}", 1 + 1),
-        ("{fleets{name}}", SHORT),
-        ("mutation {pauseRollout(id: 1) {id}}", 10 + 1),
-        ("mutation {a: pauseRollout(id: 1) {policy{id}} b: pauseRollout(id: 2) {id}}", 10 + 2 + 10 + 1),
-        ("mutation {releaseDevices(devices: {all: true}, first: 500) {results{uuid}}}", 500 * 10 + 1 + 500),
+        ("{policies(first: 20) {totalCount nodes{id}}}", 1 + 10 + 20),
+        ("{fleets{nodes{name deviceCount}}}", 1 + 50 * (1 + 10)),
+        ('{nodes(ids: ["a", "b", "c"]) {id}}', 3),
+        (f"mutation {{{PAUSE} {{... on PauseRolloutPayload {{rollout{{id}}}}}}}}", 10 + 1 + 1),
+        (f"mutation {{a: {PAUSE} {{... on Error {{code}}}} b: {PAUSE} {{... on Error {{code}}}}}}", 10 + 1 + 10 + 1),
+        (
+            "mutation {releaseDevices(input: {devices: {all: true}, first: 500}) {... on ReleaseDevicesPayload {results{uuid}}}}",
+            500 * 10 + 1 + 500,
+        ),
         ("subscription {rolloutEvents(id: 1) {cursor}}", 1),
     ],
 )
@@ -268,7 +288,7 @@ def test_looking_at_huge_variables_takes_no_time() -> None:
     assert milliseconds(lambda: cost(schema._schema, document, None, variables)) < 1
 
 
-# What new inputs will look like: a mutation with one argument, things found by their ids, and a field that says that it is heavy.
+# A schema of every shape that ours has: a mutation with one argument, things found by their ids, and a field that says that it is heavy.
 SMALL = build_schema(
     """
     type Query { thing(id: ID): Thing  things(first: Int = 3): Page!  all: [Thing!]!  nodes(ids: [ID!]!): [Thing]! }

@@ -15,12 +15,13 @@ import pytest
 
 from resolvers import targets, tokens
 from resolvers.context import Context
+from schema.nodes import node_id
 from server import embedded
 from server.embedded import embedded_postgres
 from server.process import running
 from server.settings import Settings
 from storage.database import Database
-from tests.api import Agent, Api, eventually, image_of, nth, web
+from tests.api import Agent, Api, eventually, image_of, mutation_of, nth, web
 from tests.blackhole import EVERYBODY, LISTENER, POLLS, POOL, Blackhole, blackhole
 from tests.clock import MovableClock
 from tests.conftest import SECRET
@@ -261,9 +262,7 @@ async def test_whoever_is_cut_off_catches_up(postgres: Restartable, settings: Se
 
 async def _is_told(api: Api, uuid: str, image: str) -> bool:
     """Whether the database took it."""
-    answer = await api.ask(
-        "mutation ($uuid: ID!, $apps: JSON!) { setDeviceTarget(uuid: $uuid, apps: $apps) { version } }", uuid=uuid, apps=web(image)
-    )
+    answer = await api.ask(mutation_of("setDeviceTarget", "__typename"), input={"uuid": uuid, "apps": web(image)})
     return bool(answer.get("data"))
 
 
@@ -347,8 +346,9 @@ async def _keep_changing(apis: list[Api], devices: list[Wary], dice: random.Rand
             await asyncio.sleep(dice.random() * 0.1)
         [decision] = await dice.choice(apis).push(f"nginx:{number + 1}.0.0")
         await asyncio.sleep(dice.random() * 0.5)
-        if decision["rolloutId"] and dice.random() < 0.7:
-            await dice.choice(apis).ask("mutation ($id: ID!) { rollBackRollout(id: $id) { status } }", id=decision["rolloutId"])
+        if decision["rollout"] and dice.random() < 0.7:
+            wanted = {"id": node_id("Rollout", decision["rollout"])}
+            await dice.choice(apis).ask(mutation_of("rollBackRollout", "__typename"), input=wanted)
 
 
 async def _all_ended(api: Api, devices: list[Wary]) -> bool:

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.api import Api
+from tests.api import Api, mutation_of
 
-CREATE = "mutation ($input: CreatePolicyInput!) { createPolicy(input: $input) { id } }"
-UPDATE = "mutation ($id: ID!, $input: UpdatePolicyInput!) { updatePolicy(id: $id, input: $input) { id } }"
-READ = """{ policy(id: "1") {
+LEAST = {"imagePattern": "nginx", "updateStrategy": "STAGED"}
+READ = """{ policy(number: 1) {
   priority watchMinutes stepMinutes rollbackMode stopConfidence quarantineAfter approvals approvalDeadlineMinutes
   stages { sharePercent devices canaries delayMinutes soakMinutes maxFailureRate minOutcomes manualPromotion checks }
   maxRates { failed unhealthy refused timedOut }
@@ -75,29 +74,28 @@ CHECKS: list[dict[str, Any]] = [
 
 
 async def test_what_is_written_is_read_and_what_is_left_out_stays(api: Api) -> None:
-    await api.graphql(CREATE, input={"imagePattern": "nginx", "updateStrategy": "STAGED", "checks": CHECKS} | EVERYTHING)
+    policy = await api.policy(**LEAST, healthCheckEnabled=True, checks=CHECKS, **EVERYTHING)
     assert (await api.graphql(READ))["policy"] == EVERYTHING | {"checks": CHECKS}
 
-    await api.graphql(UPDATE, id="1", input={"priority": 6, "pace": {"maxInFlight": 5}, "checks": [CHECKS[2]]})
+    await api.change("updatePolicy", id=policy, priority=6, pace={"maxInFlight": 5}, checks=[CHECKS[2]])
     pace = {"devicesPerMinute": None, "ramp": None, "maxInFlight": 5, "maxInFlightPerLabel": None}
     assert (await api.graphql(READ))["policy"] == EVERYTHING | {"priority": 6, "pace": pace, "checks": [CHECKS[2]]}
 
 
 async def test_null_makes_a_group_of_settings_what_it_is_by_default(api: Api) -> None:
-    await api.graphql(CREATE, input={"imagePattern": "nginx", "updateStrategy": "STAGED", "checks": CHECKS} | EVERYTHING)
-    await api.graphql(
-        UPDATE, id="1", input=dict.fromkeys(("stages", "maxRates", "retries", "pace", "schedule", "checks", "tags", "registry"))
-    )
+    policy = await api.policy(**LEAST, healthCheckEnabled=True, checks=CHECKS, **EVERYTHING)
+    groups = ("stages", "maxRates", "retries", "pace", "schedule", "checks", "tags", "registry")
+    await api.change("updatePolicy", id=policy, **dict.fromkeys(groups))
 
-    policy = (await api.graphql(READ))["policy"]
-    assert (policy["stages"], policy["checks"]) == ([], [])
-    assert policy["retries"]["failed"] == 0
-    assert policy["tags"] == {
+    read = (await api.graphql(READ))["policy"]
+    assert (read["stages"], read["checks"]) == ([], [])
+    assert read["retries"]["failed"] == 0
+    assert read["tags"] == {
         "range": None, "level": None, "prereleases": False, "sameVariant": True, "regex": None, "include": [],
         "exclude": ["*.sig", "*.att", "*.sbom"], "order": "VERSION", "moving": [],
     }  # fmt: skip
-    assert policy["registry"] == {"unresolved": "AUTO", "pollMinutes": None, "minAgeMinutes": 0.0, "checkPlatforms": False}
-    assert policy["schedule"] == {"notBefore": None, "notAfter": None, "windows": [], "timezone": "UTC", "timezoneLabel": "timezone"}
+    assert read["registry"] == {"unresolved": "AUTO", "pollMinutes": None, "minAgeMinutes": 0.0, "checkPlatforms": False}
+    assert read["schedule"] == {"notBefore": None, "notAfter": None, "windows": [], "timezone": "UTC", "timezoneLabel": "timezone"}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,6 @@ async def test_null_makes_a_group_of_settings_what_it_is_by_default(api: Api) ->
             "stages.0: give one of sharePercent, devices and canaries",
         ),
         ({"stages": [{"devices": 5}, {"canaries": [CANARY]}, {"sharePercent": 100}]}, "stages: those with canaries must come before"),
-        ({"stages": [{"canaries": ["press-12"]}, {"sharePercent": 100}]}, "stages.0.canaries.0: Input should be a valid UUID"),
         ({"stages": [{"sharePercent": 100, "checks": ["x"]}]}, "stages: there is no check named “x”"),
         ({"schedule": {"windows": [{"cron": "0 3 * *", "minutes": 60}]}}, "is not the five fields of cron"),
         ({"schedule": {"windows": [{"cron": "0 3 30 2 *", "minutes": 60}]}}, "never comes"),
@@ -144,8 +141,17 @@ async def test_null_makes_a_group_of_settings_what_it_is_by_default(api: Api) ->
     ],
 )
 async def test_what_does_not_fit_is_refused_by_the_name_of_its_field(api: Api, wrong: dict[str, Any], says: str) -> None:
-    code, words = await api.refused(CREATE, input={"imagePattern": "nginx", "updateStrategy": "STAGED"} | wrong)
+    code, words = await api.refusal("createPolicy", **LEAST | wrong)
 
-    assert code == "BAD_USER_INPUT"
+    assert code == "INVALID_INPUT"
     assert says in words
-    assert (await api.graphql('{ policy(id: "1") { id } }'))["policy"] is None
+    assert (await api.graphql("{ policy(number: 1) { id } }"))["policy"] is None
+
+
+async def test_a_canary_that_is_no_uuid_is_refused_by_where_it_stands(api: Api) -> None:
+    wrong = {"stages": [{"canaries": ["press-12"]}, {"sharePercent": 100}]}
+
+    code, words = await api.refused(mutation_of("createPolicy", "__typename"), input=LEAST | wrong)
+
+    assert (code, ".stages[0].canaries[0]: a UUID is" in words) == ("BAD_USER_INPUT", True), words
+    assert (await api.graphql("{ policy(number: 1) { id } }"))["policy"] is None

@@ -23,7 +23,7 @@ from registries.oci.session import client
 from resolvers import catalogue, policies, polling, registries, rollouts
 from resolvers.context import Context
 from storage.database import Database
-from tests.api import Api, eventually
+from tests.api import Api, eventually, flat
 from tests.clock import MovableClock
 from tests.factories import a_policy, finished, name
 from tests.factories import at as now
@@ -490,16 +490,17 @@ async def _asked(little: LittleRegistry) -> int:
 async def test_a_fleet_follows_a_registry_that_never_calls(api: Api, little: LittleRegistry, clock: MovableClock) -> None:
     little.push(APP, "1.0.0")
     [agent] = await api.devices(at(little, "1.0.0"))
-    await api.graphql("mutation ($host: String!) { setRegistry(host: $host, plainHttp: true) { host username } }", host=little.host)
+    await api.change("setRegistry", host=little.host, plainHttp=True)
     digest = little.push(APP, "1.1.0")
     await api.policy(imagePattern=f"{little.host}/**", registry={"pollMinutes": 10})
 
     await eventually(lambda: api.image(agent.uuid), at(little, "1.1.0", digest), seconds=20)
 
     shown = await api.graphql(
-        "{ polledRepositories { repository failures problem askedAt } pushes { nodes { source image resolved decisions { started } } } }"
+        """{ polledRepositories { nodes { repository { name } failures problem askedAt } }
+             pushes { nodes { source image { reference } resolved { reference } decisions { started } } } }"""
     )
-    [polled] = shown["polledRepositories"]
-    assert (polled["repository"], polled["failures"], polled["problem"]) == (f"{little.host}/{APP}", 0, None)
-    [push] = shown["pushes"]["nodes"]
-    assert push == {"source": "polling", "image": at(little, "1.1.0", digest), "resolved": None, "decisions": [{"started": True}]}
+    [polled] = shown["polledRepositories"]["nodes"]
+    assert (polled["repository"], polled["failures"], polled["problem"]) == ({"name": f"{little.host}/{APP}"}, 0, None)
+    [push] = flat(shown["pushes"]["nodes"])
+    assert push == {"source": "POLLING", "image": at(little, "1.1.0", digest), "resolved": None, "decisions": [{"started": True}]}

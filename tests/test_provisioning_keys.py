@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 
 from domain.provisioning import LONGEST_LIFE, MOST_USES
+from schema.nodes import node_id
 from server.process import Running
-from tests.api import Agent, Api, everything, nth
+from tests.api import Agent, Api, everything, mutation_of, nth
 from tests.clock import MovableClock
 from tests.factories import at
 
-CREATE = """mutation ($input: CreateProvisioningKeyInput!) { createProvisioningKey(input: $input) { key provisioningKey { id } } }"""
-FIELDS = "id name fleet labels maxUses uses expiresAt revokedAt needsAcceptance createdAt createdBy"
+FIELDS = "number name fleet { name } labels maxUses uses expiresAt revokedAt needsAcceptance createdAt createdBy"
 
 
 async def kept(api: Api, number: int = 1) -> Any:
     """What is known of a key."""
-    answer = await api.graphql(f"query ($id: ID!) {{ provisioningKey(id: $id) {{ {FIELDS} }} }}", id=str(number))
+    answer = await api.graphql(f"query ($number: Int!) {{ provisioningKey(number: $number) {{ {FIELDS} }} }}", number=number)
     return answer["provisioningKey"]
 
 
 async def revoked(api: Api, number: int = 1) -> Any:
-    answer = await api.graphql(f"mutation ($id: ID!) {{ key: revokeProvisioningKey(id: $id) {{ {FIELDS} }} }}", id=str(number))
-    return answer["key"]
+    wanted = f"provisioningKey {{ {FIELDS} }}"
+    return (await api.change("revokeProvisioningKey", wanted, id=node_id("ProvisioningKey", number)))["provisioningKey"]
 
 
 async def register(api: Api, key: str, number: int = 1) -> tuple[int, Any]:
@@ -40,17 +40,16 @@ async def test_a_key_is_shown_once_and_what_is_kept_of_it_does_not_tell(server: 
         "needsAcceptance": True,
     }  # fmt: skip
 
-    made = (await api.graphql(CREATE, input=wanted))["createProvisioningKey"]
-    plain = (await api.graphql(CREATE, input={"name": "plain"}))["createProvisioningKey"]
+    secret, plain = await api.provisioning_key(**wanted), await api.provisioning_key(name="plain")
 
-    assert made["key"].startswith("rollwave_provisioning_")
-    assert made["key"] != plain["key"]
-    assert made["key"] not in str(await everything(server.db))
+    assert secret.startswith("rollwave_provisioning_")
+    assert secret != plain
+    assert secret not in str(await everything(server.db))
     known = await kept(api)
     assert known.pop("createdAt") <= expires.isoformat()
-    assert known == {**wanted, "id": "1", "uses": 0, "revokedAt": None, "createdBy": "ops"}
+    assert known == {**wanted, "fleet": {"name": "plant-a"}, "number": 1, "uses": 0, "revokedAt": None, "createdBy": "ops"}
     assert {**await kept(api, 2), "createdAt": None} == {
-        "id": "2", "name": "plain", "fleet": None, "labels": {}, "maxUses": None, "uses": 0, "expiresAt": None, "revokedAt": None,
+        "number": 2, "name": "plain", "fleet": None, "labels": {}, "maxUses": None, "uses": 0, "expiresAt": None, "revokedAt": None,
         "needsAcceptance": False, "createdAt": None, "createdBy": "ops",
     }  # fmt: skip
 
@@ -72,16 +71,18 @@ async def test_a_key_that_makes_no_sense_is_refused_by_field_and_nothing_changes
     now = await at(server.db)
     before = await everything(server.db)
     for field, value in [
-        ("name", ""), ("name", "  "), ("name", "n" * 256), ("name", "a\u0000b"), ("fleet", ""), ("fleet", "f" * 256), ("fleet", "a\nb"),
+        ("name", ""), ("name", "  "), ("name", "n" * 256), ("fleet", ""), ("fleet", "f" * 256), ("fleet", "a\nb"),
         ("labels", ["site"]), ("labels", {"site": 3}), ("labels", {"": "x"}), ("labels", {str(n): "" for n in range(65)}),
         ("maxUses", 0), ("maxUses", -1), ("expiresAt", now.isoformat()), ("expiresAt", "2100-01-31T06:00:00"),
         ("expiresAt", (now + LONGEST_LIFE + timedelta(days=1)).isoformat()), ("expiresAt", "9999-12-31T23:59:59-23:00"),
     ]:  # fmt: skip
-        code, words = await api.refused(CREATE, input={"name": "hall 3", field: value})
-        assert (code, field in words or "null character" in words) == ("BAD_USER_INPUT", True), (field, value, words)
-    assert (await api.refused(CREATE, input={"name": "x", "maxUses": MOST_USES + 1}))[0] == "BAD_USER_INPUT"
-    assert (await api.refused('mutation { revokeProvisioningKey(id: "9") { id } }'))[0] == "NOT_FOUND"
-    assert (await api.refused('mutation { revokeProvisioningKey(id: "x") { id } }'))[0] == "BAD_USER_INPUT"
+        code, words = await api.refusal("createProvisioningKey", **{"name": "hall 3", field: value})
+        assert (code, field in words) == ("INVALID_INPUT", True), (field, value, words)
+    document = mutation_of("createProvisioningKey", "__typename")
+    assert await api.refused(document, input={"name": "a\0b"}) == ("BAD_USER_INPUT", "the body holds a null character")
+    assert (await api.refused(document, input={"name": "x", "maxUses": MOST_USES + 1}))[0] == "BAD_USER_INPUT"
+    assert (await api.refusal("revokeProvisioningKey", id=node_id("ProvisioningKey", 9)))[0] == "NOT_FOUND"
+    assert (await api.refusal("revokeProvisioningKey", id="x"))[0] == "INVALID_INPUT"
     assert await everything(server.db) == before
 
 
@@ -90,14 +91,14 @@ async def test_fleet_and_labels_of_the_key_are_written_on_the_device_and_are_the
     key = await api.provisioning_key("plant-a", labels={"site": "north", "rack": "7"})
 
     _, answer = await agent.register(key)
-    seen = "query ($uuid: ID!) { device(uuid: $uuid) { fleet labels isWaiting revokedAt } }"
+    seen = "query ($uuid: UUID!) { device(uuid: $uuid) { fleet { name } labels standing revokedAt } }"
     device = (await api.graphql(seen, uuid=agent.uuid))["device"]
     assert answer["fleetId"] == "plant-a"
-    assert device == {"fleet": "plant-a", "labels": {"site": "north", "rack": "7"}, "isWaiting": False, "revokedAt": None}
+    assert device == {
+        "fleet": {"name": "plant-a"}, "labels": {"site": "north", "rack": "7"}, "standing": "ACCEPTED", "revokedAt": None,
+    }  # fmt: skip
 
-    await api.graphql(
-        "mutation ($uuid: ID!) { setDeviceLabels(uuid: $uuid, labels: {rack: 8}) { uuid } }".replace("8", '"8"'), uuid=agent.uuid
-    )
+    await api.change("setDeviceLabels", uuid=agent.uuid, labels={"rack": "8"})
     await agent.register(key)
     assert (await api.graphql(seen, uuid=agent.uuid))["device"]["labels"] == {"rack": "8"}
 

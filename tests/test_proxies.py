@@ -119,7 +119,7 @@ async def test_a_device_with_a_certificate_needs_no_key_and_speaks_for_itself_on
         assert await answered("POST", f"{other.uuid}/key-exchange") == 401
         assert await answered("GET", f"{other.uuid}/state", **{"X-Device-API-Key": other.key}) == 200
         assert await answered("GET", f"{nth(9)}/state", **{HEADER: nth(9)}) == 404
-        await api.graphql("mutation ($uuid: ID!) { revokeDevice(uuid: $uuid) { uuid } }", uuid=agent.uuid)
+        await api.change("revokeDevice", uuid=agent.uuid)
         assert await answered("GET", f"{agent.uuid}/state") == 403
 
 

@@ -220,11 +220,10 @@ async def test_what_a_completed_rollout_brought_to_others_stays_theirs_to_be_tak
 
 async def test_a_policys_selector_is_kept_in_one_spelling_and_refused_by_name(api: Api) -> None:
     policy = await api.policy(devices="tier in (lab,edge),site == 'a b'")
-    update = "mutation ($id: ID!, $input: UpdatePolicyInput!) { updatePolicy(id: $id, input: $input) { devices } }"
     shown = (await api.graphql("query ($id: ID!) { policy(id: $id) { devices } }", id=policy))["policy"]["devices"]
 
     assert shown == 'tier in (edge, lab), site="a b"'
     for text, words in (("tier=", "devices: selector, character 6: expected a value, found the end"), ("", "devices: a selector says")):
-        code, sentence = await api.refused(update, id=policy, input={"devices": text})
-        assert (code, sentence.startswith(words)) == ("BAD_USER_INPUT", True), sentence
-    assert (await api.graphql(update, id=policy, input={"devices": None}))["updatePolicy"]["devices"] is None
+        code, sentence = await api.refusal("updatePolicy", id=policy, devices=text)
+        assert (code, sentence.startswith(words)) == ("INVALID_INPUT", True), sentence
+    assert await api.change("updatePolicy", "policy { devices }", id=policy, devices=None) == {"policy": {"devices": None}}

@@ -13,16 +13,13 @@ from resolvers import bulk, devices
 from resolvers.context import Context
 from resolvers.targets import set_target
 from server.process import Running
-from tests.api import Api, everything, nth, web
+from tests.api import Api, everything, mutation_of, nth, web
 from tests.factories import a_policy, push
 from tests.field import Field
 from tools.crowd import crowd
 
-PATCH = """mutation ($uuid: ID!, $app: String! = "1001", $service: String! = "web", $patch: TargetPatchInput!, $expected: Int) {
-             patchDeviceTarget(uuid: $uuid, app: $app, service: $service, patch: $patch, expectedVersion: $expected) { apps version } }"""
-MANY = """mutation ($devices: DevicesInput!, $patch: TargetPatchInput!, $expected: Int, $first: Int! = 100, $after: String) {
-            changed: patchDeviceTargets(devices: $devices, app: "1001", service: "web", patch: $patch, expectedVersion: $expected,
-                                        first: $first, after: $after) { results { uuid version refused } endCursor hasNextPage } }"""
+WEB = {"app": "1001", "service": "web"}
+PATCHED = "results { uuid targetVersion error { code message } } endCursor hasNextPage"
 
 
 def _services(told: Any) -> dict[str, Any]:
@@ -30,7 +27,17 @@ def _services(told: Any) -> dict[str, Any]:
 
 
 async def _patched(api: Api, uuid: str, patch: Any, **more: Any) -> Any:
-    return (await api.graphql(PATCH, uuid=uuid, patch=patch, **more))["patchDeviceTarget"]
+    told = await api.change("patchDeviceTarget", "targetState { apps version }", **{**WEB, "uuid": uuid, "patch": patch, **more})
+    return told["targetState"]
+
+
+async def _many_patched(api: Api, devices: Any, patch: Any, **more: Any) -> Any:
+    return await api.change("patchDeviceTargets", PATCHED, **WEB, devices=devices, patch=patch, **more)
+
+
+def _came(changed: Any) -> list[tuple[str, int | None, str | None]]:
+    """Of each device the version of its target, or why it was left as it is."""
+    return [(one["uuid"], one["targetVersion"], one["error"] and one["error"]["message"]) for one in changed["results"]]
 
 
 # One service
@@ -81,24 +88,25 @@ async def test_a_patch_that_makes_no_sense_is_refused_by_field_and_nothing_chang
     agent = await api.device(nth(1), web("nginx:1.26"))
     before = await everything(server.db)
     wrong: list[tuple[dict[str, Any], str, str]] = [
-        ({"patch": {}}, "BAD_USER_INPUT", "give an image, a config, or both"),
-        ({"patch": {"image": "nginx", "remove": True}}, "BAD_USER_INPUT", "or remove, alone"),
-        ({"patch": {"image": "Nginx"}}, "BAD_USER_INPUT", "lower case"),
-        ({"patch": {"config": [1]}}, "BAD_USER_INPUT", "patch.config must be an object"),
-        ({"patch": {"config": {"image": "nginx:1.27"}}}, "BAD_USER_INPUT", "patch.config.image"),
-        ({"patch": {"config": {"ports": ["80:99999"]}}}, "BAD_USER_INPUT", "apps.1001.services[0].config.ports[0]: “99999”"),
-        ({"patch": {"image": "nginx:1.27"}, "service": "a b"}, "BAD_USER_INPUT", "service: “a b” is not a name"),
-        ({"patch": {"image": "nginx:1.27"}, "app": ""}, "BAD_USER_INPUT", "app: “” is not a name"),
-        ({"patch": {"config": {"a": 1}}, "service": "cache"}, "BAD_USER_INPUT", "app 1001 has no service named “cache”: give it an image"),
+        ({"patch": {}}, "INVALID_INPUT", "give an image, a config, or both"),
+        ({"patch": {"image": "nginx", "remove": True}}, "INVALID_INPUT", "or remove, alone"),
+        ({"patch": {"image": "Nginx"}}, "INVALID_INPUT", "lower case"),
+        ({"patch": {"config": [1]}}, "INVALID_INPUT", "patch.config must be an object"),
+        ({"patch": {"config": {"image": "nginx:1.27"}}}, "INVALID_INPUT", "patch.config.image"),
+        ({"patch": {"config": {"ports": ["80:99999"]}}}, "INVALID_INPUT", "apps.1001.services[0].config.ports[0]: “99999”"),
+        ({"patch": {"image": "nginx:1.27"}, "service": "a b"}, "INVALID_INPUT", "service: “a b” is not a name"),
+        ({"patch": {"image": "nginx:1.27"}, "app": ""}, "INVALID_INPUT", "app: “” is not a name"),
+        ({"patch": {"config": {"a": 1}}, "service": "cache"}, "INVALID_INPUT", "app 1001 has no service named “cache”: give it an image"),
         ({"patch": {"remove": True}, "service": "cache"}, "NOT_FOUND", "app 1001 has no service named “cache”"),
-        ({"patch": {"image": "nginx:1.27"}, "expected": 7}, "CONFLICT", "the target is at version 1, not 7"),
+        ({"patch": {"image": "nginx:1.27"}, "expectedVersion": 7}, "STALE_VERSION", "the target is at version 1, not 7"),
         ({"patch": {"image": "nginx:1.27"}, "uuid": nth(9)}, "NOT_FOUND", "there is no device"),
-        ({"patch": {"config": {"note": "x" * LARGEST}}}, "BAD_USER_INPUT", "262144 is the most"),
+        ({"patch": {"config": {"note": "x" * LARGEST}}}, "INVALID_INPUT", "262144 is the most"),
     ]
-    for variables, code, words in wrong:
-        refused = await api.refused(PATCH, **{"uuid": agent.uuid, **variables})
+    for more, code, words in wrong:
+        refused = await api.refusal("patchDeviceTarget", **{**WEB, "uuid": agent.uuid, **more})
         assert (refused[0], words in refused[1]) == (code, True), refused
-    assert (await api.stranger().refused(PATCH, uuid=agent.uuid, patch={"image": "nginx"}))[0] == "UNAUTHENTICATED"
+    asked = {**WEB, "uuid": agent.uuid, "patch": {"image": "nginx"}}
+    assert (await api.stranger().refused(mutation_of("patchDeviceTarget", "__typename"), input=asked))[0] == "UNAUTHENTICATED"
 
     assert await everything(server.db) == before
 
@@ -144,35 +152,31 @@ async def test_many_devices_are_patched_page_by_page_each_whole_or_left_with_a_r
     agents = await api.devices(*["nginx:1.26"] * 5)
     other = await api.device(nth(6), {"1001": {"services": [{"serviceName": "cache", "imageName": "redis:7"}]}})
     await _patched(api, agents[1].uuid, {"config": {"memory": "1g"}})
-    wanted = {"devices": {"all": True}, "patch": {"config": {"memory": "2g"}}, "expected": 1, "first": 4}
+    wanted = {"devices": {"all": True}, "patch": {"config": {"memory": "2g"}}, "first": 4}
 
-    first = (await api.graphql(MANY, **wanted))["changed"]
-    second = (await api.graphql(MANY, **wanted, after=first["endCursor"]))["changed"]
+    first = await _many_patched(api, **wanted, expectedVersion=1)
+    second = await _many_patched(api, **wanted, expectedVersion=1, after=first["endCursor"])
 
     assert (first["hasNextPage"], second["hasNextPage"], second["endCursor"]) == (True, False, None)
-    told = {result["uuid"]: (result["version"], result["refused"]) for result in first["results"] + second["results"]}
+    told = {uuid: (version, why) for uuid, version, why in _came(first) + _came(second)}
     assert told == {agent.uuid: (2, None) for agent in agents} | {
         agents[1].uuid: (None, "the target is at version 2, not 1: read it again"),
         other.uuid: (None, "app 1001 has no service named “web”: give it an image, and it is added"),
     }
+    codes = {one["uuid"]: one["error"]["code"] for one in first["results"] + second["results"] if one["error"]}
+    assert codes == {agents[1].uuid: "STALE_VERSION", other.uuid: "INVALID_INPUT"}
     assert _services(await api.target(agents[1].uuid))["web"]["memory"] == "1g"
-    del wanted["expected"]
-    again = (await api.graphql(MANY, **wanted))["changed"]["results"]
-    assert [result["version"] for result in again] == [2, 3, 2, 2]
+    again = await _many_patched(api, **wanted)
+    assert [version for _, version, _ in _came(again)] == [2, 3, 2, 2]
 
 
 async def test_devices_are_meant_by_their_uuids_each_once_also_those_that_nobody_has(api: Api) -> None:
     a, b = await api.devices("nginx:1.26", "nginx:1.26")
 
-    changed = (await api.graphql(MANY, devices={"uuids": [b.uuid, nth(9), a.uuid.upper(), a.uuid]}, patch={"image": "nginx:1.27"}))[
-        "changed"
-    ]
+    changed = await _many_patched(api, {"uuids": [b.uuid, nth(9), a.uuid.upper(), a.uuid]}, {"image": "nginx:1.27"})
 
-    assert [(result["uuid"], result["version"], result["refused"]) for result in changed["results"]] == [
-        (a.uuid, 2, None),
-        (b.uuid, 2, None),
-        (nth(9), None, f"there is no device {nth(9)}"),
-    ]
+    assert _came(changed) == [(a.uuid, 2, None), (b.uuid, 2, None), (nth(9), None, f"there is no device {nth(9)}")]
+    assert changed["results"][-1]["error"]["code"] == "NOT_FOUND"
 
 
 async def test_nobody_means_all_devices_by_accident(server: Running, api: Api) -> None:
@@ -186,16 +190,15 @@ async def test_nobody_means_all_devices_by_accident(server: Running, api: Api) -
         ({"filter": {"selector": ""}}, "a selector says something"),
         ({"uuids": []}, "devices.uuids: 1 to 500"),
         ({"uuids": [nth(1)] * 501}, "devices.uuids: 1 to 500"),
-        ({"uuids": ["press"]}, "“press” is not a uuid"),
     ):
-        code, sentence = await api.refused(MANY, devices=meant, patch={"image": "nginx:1.27"})
-        assert (code, words in sentence) == ("BAD_USER_INPUT", True), sentence
+        code, sentence = await api.refusal("patchDeviceTargets", **WEB, devices=meant, patch={"image": "nginx:1.27"})
+        assert (code, words in sentence) == ("INVALID_INPUT", True), sentence
     for first in (0, 501):
-        assert await api.refused(MANY, devices={"all": True}, patch={"image": "nginx"}, first=first) == (
-            "BAD_USER_INPUT",
-            "first: 1 to 500",
-        )
-    assert (await api.stranger().refused(MANY, devices={"all": True}, patch={"image": "nginx"}))[0] == "UNAUTHENTICATED"
+        refused = await api.refusal("patchDeviceTargets", **WEB, devices={"all": True}, patch={"image": "nginx"}, first=first)
+        assert refused == ("INVALID_INPUT", "first: 1 to 500")
+    document, patch = mutation_of("patchDeviceTargets", "__typename"), {**WEB, "patch": {"image": "nginx"}}
+    assert (await api.refused(document, input={**patch, "devices": {"uuids": ["press"]}}))[0] == "BAD_USER_INPUT"
+    assert (await api.stranger().refused(document, input={**patch, "devices": {"all": True}}))[0] == "UNAUTHENTICATED"
     assert await everything(server.db) == before
 
 
@@ -219,24 +222,24 @@ async def test_labels_are_merged_on_many_devices_and_one_that_would_have_too_man
 async def test_many_devices_are_pinned_held_and_released_by_a_filter(api: Api) -> None:
     agents = await api.devices("nginx:1.26", "nginx:1.26", fleet="plant-a")
     await api.devices("nginx:1.26", first=3)
-    where = 'devices: {filter: {fleet: "plant-a"}}'
-    results = "{ results { uuid refused } hasNextPage }"
+    where = {"devices": {"filter": {"fleet": "plant-a"}}}
+    until = {"until": "2030-01-01T00:00:00Z"}
+    results = "results { uuid targetVersion error { message } } hasNextPage"
 
     async def standing() -> list[Any]:
         nodes = (await api.graphql("{ devices { nodes { aside { kind reason } } } }"))["devices"]["nodes"]
         return [node["aside"] and (node["aside"]["kind"], node["aside"]["reason"]) for node in nodes]
 
-    nobody_refused = {"results": [{"uuid": agent.uuid, "refused": None} for agent in agents], "hasNextPage": False}
-    assert (await api.graphql(f'mutation {{ pinDevices({where}, reason: "a fair") {results} }}'))["pinDevices"] == nobody_refused
+    nobody_refused = {"results": [{"uuid": agent.uuid, "targetVersion": None, "error": None} for agent in agents], "hasNextPage": False}
+    assert await api.change("pinDevices", results, **where, reason="a fair") == nobody_refused
     assert await standing() == [("PINNED", "a fair"), ("PINNED", "a fair"), None]
-    held = (await api.graphql(f'mutation {{ holdDevices({where}, until: "2030-01-01T00:00:00Z") {results} }}'))["holdDevices"]
-    assert ["release it first" in result["refused"] for result in held["results"]] == [True, True]
-    assert (await api.graphql(f"mutation {{ releaseDevices({where}) {results} }}"))["releaseDevices"] == nobody_refused
+    held = await api.change("holdDevices", results, **where, **until)
+    assert ["release it first" in result["error"]["message"] for result in held["results"]] == [True, True]
+    assert await api.change("releaseDevices", results, **where) == nobody_refused
     assert await standing() == [None, None, None]
-    held = (await api.graphql(f'mutation {{ holdDevices({where}, until: "2030-01-01T00:00:00Z") {results} }}'))["holdDevices"]
-    assert held == nobody_refused
-    for call in (f'pinDevices({where}, reason: " ")', f'holdDevices({where}, until: "2001-01-01T00:00:00Z")'):
-        assert (await api.refused(f"mutation {{ {call} {results} }}"))[0] == "BAD_USER_INPUT"
+    assert await api.change("holdDevices", results, **where, **until) == nobody_refused
+    assert (await api.refusal("pinDevices", **where, reason=" "))[0] == "INVALID_INPUT"
+    assert (await api.refusal("holdDevices", **where, until="2001-01-01T00:00:00Z"))[0] == "INVALID_INPUT"
 
 
 async def test_a_filter_that_a_patch_makes_untrue_loses_nobody_on_the_way(operator: Context) -> None:

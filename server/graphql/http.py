@@ -7,7 +7,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from schema.session import Session
-from server.graphql import answers, asked, callers
+from server.graphql import answers, asked
 from server.graphql.asked import Asked
 from server.graphql.events import Events
 from server.graphql.negotiation import EVENTS, GRAPHQL, JSON, Answer
@@ -19,9 +19,8 @@ _AT_ONCE = {"GET": _QUERY, "HEAD": _QUERY, "POST": _QUERY | {OperationType.MUTAT
 _AS_EVENTS = {"GET": _QUERY | {OperationType.SUBSCRIPTION}, "HEAD": _QUERY, "POST": ALL}
 
 
-async def execute(request: Request, operations: Operations, answer: Answer, name: str) -> ASGIApp:
+async def execute(request: Request, operations: Operations, answer: Answer, session: Session) -> ASGIApp:
     """The response to what is asked; raises what answers.refusal tells."""
-    session = callers.session(request, await callers.of(request), name)
     if answer.media is None and not answer.events:
         raise HTTPException(406, f"answers are {GRAPHQL} or {JSON}, and streams {EVENTS}")
     what = await asked.in_body(request) if request.method == "POST" else asked.in_address(request)
@@ -33,7 +32,7 @@ async def execute(request: Request, operations: Operations, answer: Answer, name
         if not (answer.events and other.operation_type in _AS_EVENTS[request.method]):
             raise _not_that_way(other.operation_type) from other
         return await _events(request, operations, what, session)
-    return answers.answer(result, answer.media, name)
+    return answers.answer(result, answer.media, session.request_id)
 
 
 async def _events(request: Request, operations: Operations, what: Asked, session: Session) -> ASGIApp:

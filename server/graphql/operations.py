@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Iterable
 
 from graphql import GraphQLError
+from strawberry import Schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -20,13 +21,14 @@ ALL = frozenset(OperationType)
 class Operations:
     """What there is to execute, of the documents that may be asked for."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, schema: Schema = schema) -> None:
         self._documents = documents
+        self._schema = schema
 
     async def execute(self, asked: Asked, session: Session, allowed: Iterable[OperationType]) -> ExecutionResult:
         """One answer; raises InvalidOperationTypeError for an operation that may not be asked for that way."""
         try:
-            return await schema.execute(
+            return await self._schema.execute(
                 self._documents.text(asked, session.ctx.actor),
                 variable_values=asked.variables,
                 context_value=session,
@@ -45,7 +47,7 @@ class Operations:
             text = self._documents.text(asked, session.ctx.actor)
         except GraphQLError as refused:
             return _only(_refused(refused))
-        results: Results = await schema.stream(  # type: ignore[assignment]  # nothing is delivered in parts
+        results: Results = await self._schema.stream(  # type: ignore[assignment]  # nothing is delivered in parts
             text,
             variable_values=asked.variables,
             context_value=session,

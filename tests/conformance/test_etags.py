@@ -117,10 +117,7 @@ async def test_any_target_that_comes_back_has_another_etag(operator: Api, agent:
 
 @pytest.mark.parametrize("config", [{"logging": {"level": "debug"}}, {"features": ["a"]}], ids=["object", "array"])
 async def test_a3_hears_of_a_change_of_its_config(operator: Api, agent: Agent, held: str, config: Any) -> None:
-    await operator.graphql(
-        "mutation ($uuid: ID!, $apps: JSON!, $config: JSON) { setDeviceTarget(uuid: $uuid, apps: $apps, config: $config) { version } }",
-        uuid=agent.uuid, apps=wanted(imageName="nginx:1.27"), config=config,
-    )  # fmt: skip
+    await operator.change("setDeviceTarget", uuid=agent.uuid, apps=wanted(imageName="nginx:1.27"), config=config)
 
     answer = await agent.poll(held)
 

@@ -31,7 +31,7 @@ async def opens(agent: Agent, key: str) -> int:
 
 
 async def do(operator: Api, what: str, agent: Agent) -> None:
-    await operator.graphql(f"mutation ($uuid: ID!) {{ {what}(uuid: $uuid) {{ uuid }} }}", uuid=agent.uuid)
+    await operator.change(what, uuid=agent.uuid)
 
 
 async def test_a3_registers_with_its_provisioning_key_in_a_header_of_its_own(stranger: Agent, provisioning: str) -> None:

@@ -50,7 +50,4 @@ async def test_a3_devices_keep_to_intervals_of_their_own_lest_they_poll_together
 
 
 async def configure(operator: Api, agent: Agent, config: dict[str, Any]) -> None:
-    await operator.graphql(
-        "mutation ($uuid: ID!, $apps: JSON!, $config: JSON) { setDeviceTarget(uuid: $uuid, apps: $apps, config: $config) { version } }",
-        uuid=agent.uuid, apps=wanted(imageName="nginx:1.27"), config=config,
-    )  # fmt: skip
+    await operator.change("setDeviceTarget", uuid=agent.uuid, apps=wanted(imageName="nginx:1.27"), config=config)

@@ -20,7 +20,7 @@ async def refused(agent: Agent, headers: dict[str, str]) -> set[int]:
 
 
 async def current_apps(operator: Api, agent: Agent) -> object:
-    answer = await operator.graphql("query ($uuid: ID!) { device(uuid: $uuid) { currentState { apps } } }", uuid=agent.uuid)
+    answer = await operator.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { currentState { apps } } }", uuid=agent.uuid)
     return answer["device"]["currentState"]
 
 
@@ -130,7 +130,7 @@ async def test_any_stranger_who_polls_and_reports_makes_no_device(operator: Api,
     await stranger.poll()
     await stranger.say({"apps": apps(service("nginx:1.27"))})
 
-    answer = await operator.graphql("query ($uuid: ID!) { device(uuid: $uuid) { uuid } }", uuid=stranger.uuid)
+    answer = await operator.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { uuid } }", uuid=stranger.uuid)
 
     assert answer["device"] is None
 

@@ -18,12 +18,12 @@ INFO = (
 
 async def kept(operator: Api, agent: Agent) -> Any:
     """What operators see of a device's reports."""
-    answer = await operator.graphql("query ($uuid: ID!) { device(uuid: $uuid) { currentState { apps version info } } }", uuid=agent.uuid)
+    answer = await operator.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { currentState { apps version info } } }", uuid=agent.uuid)
     return answer["device"]["currentState"]
 
 
 async def is_seen(operator: Api, agent: Agent) -> bool:
-    answer = await operator.graphql("query ($uuid: ID!) { device(uuid: $uuid) { lastSeenAt } }", uuid=agent.uuid)
+    answer = await operator.graphql("query ($uuid: UUID!) { device(uuid: $uuid) { lastSeenAt } }", uuid=agent.uuid)
     return answer["device"]["lastSeenAt"] is not None
 
 

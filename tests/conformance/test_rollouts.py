@@ -80,22 +80,23 @@ class Release:
     def new(self) -> str:
         return f"{self.repository}:1.27"
 
-    async def push(self, tag: str = "1.27") -> str:
+    async def push(self, tag: str = "1.27") -> int:
         """A registry says that the tag was pushed; the rollout that follows."""
         delivery = await accepted(self.operator, self.endpoint, {"image": self.repository, "tag": tag, "build": uuid4().hex})
         [decision] = await self.operator.decided(delivery)
-        assert decision["rolloutId"] is not None, decision
-        return str(decision["rolloutId"])
+        assert decision["rollout"] is not None, decision
+        return int(decision["rollout"])
 
-    async def place(self, rollout: str, agent: Agent) -> tuple[str, str | None]:
+    async def place(self, rollout: int, agent: Agent) -> tuple[str, str | None]:
         """Where a device is in a rollout, and why."""
         answer = await self.operator.graphql(
-            "query ($id: ID!) { rollout(id: $id) { devices(first: 100) { nodes { deviceUuid status reason } } } }", id=rollout
+            "query ($number: Int!) { rollout(number: $number) { devices(first: 100) { nodes { deviceUuid status reason } } } }",
+            number=rollout,
         )
         [place] = [place for place in answer["rollout"]["devices"]["nodes"] if place["deviceUuid"] == agent.uuid]
         return place["status"], place["reason"]
 
-    async def status(self, rollout: str, agent: Agent) -> str:
+    async def status(self, rollout: int, agent: Agent) -> str:
         return (await self.place(rollout, agent))[0]
 
 
@@ -104,7 +105,7 @@ async def endpoint(operator: Api) -> AsyncIterator[Made]:
     """Where images are pushed to."""
     endpoint = await made(operator, Sender.GENERIC)
     yield endpoint
-    await operator.graphql("mutation ($id: ID!) { deleteWebhookEndpoint(id: $id) { id } }", id=endpoint.id)
+    await operator.change("deleteWebhookEndpoint", id=endpoint.id)
 
 
 async def released(operator: Api, endpoint: Made, **settings: Any) -> tuple[Release, str]:
@@ -114,7 +115,7 @@ async def released(operator: Api, endpoint: Made, **settings: Any) -> tuple[Rele
 
 
 async def forget(operator: Api, policy: str) -> None:
-    await operator.graphql("mutation ($id: ID!) { deletePolicy(id: $id) { id } }", id=policy)
+    await operator.change("deletePolicy", id=policy)
 
 
 @pytest.fixture
@@ -291,7 +292,7 @@ async def test_any_rollback_tells_the_image_the_device_had_and_a_higher_version(
     version = (await running.told())["version"]
     held = (await running.poll()).headers["ETag"]
 
-    await release.operator.request("rollBack", int(rollout))
+    await release.operator.request("rollBack", rollout)
     await is_told(running, release.old)
 
     answer = await running.poll(held)
@@ -337,7 +338,7 @@ class Offered:
     """Devices that were told the new image in one rollout."""
 
     release: Release
-    rollout: str
+    rollout: int
     agents: list[Agent]
     health_check: bool
 
