@@ -3,16 +3,20 @@
 import asyncio
 import json
 import os
+import shlex
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.api import Api
 from tools.snapshots import ROOT
+
+ROLLWAVE = (sys.executable, "-m", "rollwave")
+Environment = dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,21 @@ class Terminal:
 
     async def run(self, *arguments: str, stdin: str = "") -> Ran:
         """The command to its end."""
-        process = await self._start(*arguments, stdin=PIPE)
+        process = await self._start(*ROLLWAVE, *arguments, stdin=PIPE)
         out, err = await process.communicate(stdin.encode())
         return _ran(process, out, err)
 
-    @asynccontextmanager
-    async def running(self, *arguments: str, stderr: int = PIPE) -> AsyncIterator["Command"]:
+    def running(self, *arguments: str, stderr: int = PIPE) -> AbstractAsyncContextManager["Command"]:
         """The command while it runs."""
-        process = await self._start(*arguments, stdin=DEVNULL, stderr=stderr)
+        return self._running(*ROLLWAVE, *arguments, stderr=stderr)
+
+    def shell(self, line: str, environment: Environment) -> AbstractAsyncContextManager["Command"]:
+        """A line of shell in which rollwave is installed, while it runs."""
+        return self._running("sh", "-c", f'rollwave() {{ {shlex.join(ROLLWAVE)} "$@"; }}; {line}', **environment)
+
+    @asynccontextmanager
+    async def _running(self, *arguments: str, stderr: int = PIPE, environment: Environment = None) -> AsyncIterator["Command"]:
+        process = await self._start(*arguments, stdin=DEVNULL, stderr=stderr, environment=environment)
         try:
             yield Command(process)
         finally:
@@ -59,15 +70,13 @@ class Terminal:
                 process.kill()
                 await process.communicate()
 
-    async def _start(self, *arguments: str, stdin: int, stderr: int = PIPE) -> Process:
+    async def _start(self, *arguments: str, stdin: int, stderr: int = PIPE, environment: Environment = None) -> Process:
         given = {"ROLLWAVE_URL": self.url, "ROLLWAVE_TOKEN": self.token}
-        environment = {name: value for name, value in given.items() if value is not None} | {
+        known = (environment or {}) | {name: value for name, value in given.items() if value is not None} | {
             "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "client"), "HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home),
-            "PYTHONDONTWRITEBYTECODE": "", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+            "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "xterm",
         }  # fmt: skip
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rollwave", *arguments, stdin=stdin, stdout=PIPE, stderr=stderr, env=environment
-        )
+        return await asyncio.create_subprocess_exec(*arguments, stdin=stdin, stdout=PIPE, stderr=stderr, env=known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,14 @@ class Command:
     async def says(self, words: str, seconds: float = 20) -> str:
         """Wait until it says so on stderr; returns the line."""
         assert self.process.stderr is not None
-        heard = []
-        async with asyncio.timeout(seconds):
-            while line := (await self.process.stderr.readline()).decode():
-                heard.append(line)
-                if words in line:
-                    return line
-        raise AssertionError(f"it ended without saying “{words}”, but {heard}")
+        heard = list[str]()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while line := (await self.process.stderr.readline()).decode():
+                    heard.append(line)
+                    if words in line:
+                        return line
+        raise AssertionError(f"it did not say “{words}”, but {heard}")
 
     async def end(self, seconds: float = 20) -> Ran:
         """What became of it, with what it said since."""

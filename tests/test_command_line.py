@@ -4,21 +4,30 @@ import asyncio
 import json
 import os
 import pty
+import re
+import shlex
 import socket
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from rollwave.commands import rollwave
+from rollwave.ends import End
 from schema.nodes import node_id
 from server.process import running
 from server.settings import Settings
 from tests.api import Api, eventually, nth
 from tests.commanding import Terminal
 from tests.conftest import SECRET
+from tools.snapshots import ROOT
 
 UUID = nth(1)
+PAGE = (ROOT / "docs" / "command-line.md").read_text()
 
 
 @pytest.fixture
@@ -126,7 +135,7 @@ async def test_whoever_waits_sees_a_pause_and_why_and_the_end(api: Api, terminal
         await command.says("in progress")
         await terminal.run("rollouts", "pause", "1", "--reason", "lunch")
         await command.says("paused, batch 1 of 1 (lunch)")
-        assert "operator" in await command.says("operator")
+        await command.says("it is paused: lunch; resume it, roll it back or cancel it")
         assert (await terminal.run("rollouts", "resume", "rollout 1")).code == 2
         assert (await terminal.run("rollouts", "resume", node_id("Rollout", 1))).code == 0
         await command.says("in progress")
@@ -200,23 +209,27 @@ def _read_all(master: int) -> str:
 
 
 async def test_a_login_is_checked_and_kept_where_nobody_else_can_read_it(api: Api, tmp_path: Path) -> None:
-    here = Terminal(tmp_path)
+    here, kept = Terminal(tmp_path), tmp_path / "rollwave" / "login.json"
     nobody = await here.run("rollouts", "list")
     wrong = await here.run("login", "--url", api.url, "--token-stdin", stdin="wrong\n")
     assert (nobody.code, wrong.code) == (2, 2)
     assert nobody.err == "no server is known: `rollwave login`, or set ROLLWAVE_URL and ROLLWAVE_TOKEN\n"
-    assert list(tmp_path.rglob("login.json")) == []
+    assert _mode(kept) is None
 
     right = await here.run("login", "--url", f"{api.url}/", "--token-stdin", stdin=f"{api.token}\n")
-    [kept] = tmp_path.rglob("login.json")
     elsewhere = await replace(here, url="http://127.0.0.1:9").run("rollouts", "list")
 
     assert (right.code, right.out) == (0, f"logged in at {api.url}; kept in {kept}\n")
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert _mode(kept) == 0o600
     assert (await here.run("rollouts", "list", "--json")).json == []
     assert (elsewhere.code, "the token that is kept is for" in elsewhere.err) == (2, True)
     assert (await here.run("logout")).out == "logged out\n"
     assert (await here.run("rollouts", "list")).code == 2
+
+
+def _mode(path: Path) -> int | None:
+    """Who may do what with a file; None if there is none."""
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else None
 
 
 async def test_policies_are_made_of_options_and_of_files(api: Api, terminal: Terminal, tmp_path: Path) -> None:
@@ -262,7 +275,7 @@ async def test_a_preview_tells_what_creating_would_do_and_changes_nothing(api: A
     bad = await terminal.run("rollouts", "preview", "--policy", "1", "--image", "redis:7")
 
     assert (good.code, good.json["totalDevices"], good.json["batches"]) == (0, 1, [{"number": 1, "devices": 1}])
-    assert (bad.code, "refusal" in bad.out) == (2, True)
+    assert (bad.code, "would be refused" in bad.out) == (2, True)
     assert await api.rollout() is None
 
 
@@ -290,7 +303,7 @@ async def test_lists_are_tables_for_people_and_documents_for_programs(api: Api, 
     table = await terminal.run("rollouts", "list", "--status", "pending", "--policy", "1")
     document = await terminal.run("rollouts", "list", "--json")
     none = await terminal.run("rollouts", "list", "--status", "completed", "--json")
-    devices = await terminal.run("devices", "list", "--runs", "nginx:1.26", "--offline", "--json")
+    devices = await terminal.run("devices", "list", "--runs", "nginx:1.26", "--online", "--json")
 
     head, row = table.out.splitlines()
     assert head.split()[:4] == ["NUMBER", "STATUS", "IMAGE", "POLICY"]
@@ -333,3 +346,41 @@ async def test_a_name_cannot_move_the_cursor_of_whoever_lists_it(api: Api, termi
 
     assert "\x1b" not in listed.out
     assert "�[2J[bold]gone[/bold]" in listed.out
+
+
+@pytest.mark.parametrize("line", re.findall(r"^rollwave [^|\n]*", PAGE, flags=re.MULTILINE))
+def test_the_commands_on_the_page_exist(line: str) -> None:
+    # What cannot be parsed is refused before help is given.
+    asked = CliRunner().invoke(rollwave, [*shlex.split(line)[1:], "--help"])
+
+    assert asked.exit_code == 0, asked.output
+
+
+def test_the_page_has_every_exit_code() -> None:
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, flags=re.MULTILINE)} == set(End)
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL), ids=["GitHub", "GitLab"])
+async def test_the_snippets_for_ci_create_a_rollout_and_wait_for_it(api: Api, terminal: Terminal, snippet: str) -> None:
+    [command] = [step for step in _steps(yaml.safe_load(snippet)) if step.startswith("rollwave ")]
+    [device] = await api.devices("ghcr.io/acme/app:1.4.1")
+    for number in range(1, 4):
+        await api.policy(imagePattern="ghcr.io/acme/*", priority=number)
+    ci = {
+        "GITHUB_REPOSITORY": "acme/app", "GITHUB_REF_NAME": "1.4.2", "GITHUB_RUN_ID": "17",
+        "CI_REGISTRY_IMAGE": "ghcr.io/acme/app", "CI_COMMIT_TAG": "1.4.2", "CI_PIPELINE_ID": "17",
+    }  # fmt: skip
+
+    async with terminal.shell(command, ci) as job:
+        await job.says("in progress")
+        assert await device.obey() == "ghcr.io/acme/app:1.4.2"
+        ended = await job.end()
+
+    assert (ended.code, ended.out) == (0, "rollout 1 of ghcr.io/acme/app:1.4.2 is completed\n")
+
+
+def _steps(workflow: dict[str, Any]) -> list[str]:
+    """The lines of shell in a workflow of GitHub or of GitLab."""
+    if "jobs" in workflow:
+        return [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    return [line for job in workflow.values() for line in job["script"]]

@@ -48,6 +48,13 @@ def test_what_the_docs_ask_over_graphql_can_be_asked(page: Path) -> None:
             assert validate(graphql._schema, parse(block)) == [], block
 
 
+def test_what_the_readme_asks_over_graphql_can_be_asked() -> None:
+    asked = re.findall(r"\bgraphql '(.*?)'", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert asked
+    for document in asked:
+        assert validate(graphql._schema, parse(document)) == [], document
+
+
 def test_no_lock_file_names_a_registry() -> None:
     for lock in ROOT.glob("*.lock"):
         assert not re.search(r"://|index-url|find-links", lock.read_text()), lock.name

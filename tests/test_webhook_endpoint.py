@@ -224,13 +224,14 @@ async def test_a_newer_release_takes_over_and_devices_go_straight_to_it(api: Api
     assert await pushed(api, "nginx:1.27") == (True, "started rollout 2")
     assert await pushed(api, "nginx:1.26.5") == (False, "rollout 2 brings a newer version, nginx:1.27")
     await eventually(lambda: rollouts(api), [("nginx:1.26", "SUPERSEDED"), ("nginx:1.27", "IN_PROGRESS")])
-    told = {agent.uuid: [await agent.obey()] for agent in agents}
-    for _ in range(3):
+    told: dict[str, list[str]] = {agent.uuid: [] for agent in agents}
+
+    async def status_once_all_obeyed() -> str | None:
         for agent in agents:
             told[agent.uuid] += [await agent.obey()]
-        await asyncio.sleep(0.1)
+        return await api.status(2)
 
-    await eventually(lambda: api.status(2), "COMPLETED")
+    await eventually(status_once_all_obeyed, "COMPLETED")
     assert set(told.pop(canary.uuid)) <= {"nginx:1.26", "nginx:1.27"}
     assert all("nginx:1.26" not in images for images in told.values())
     assert set((await images(api)).values()) == {"nginx:1.27"}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from rollwave.words import printable, said, words
+from rollwave.words import printable, said
 
 # In a pipe nothing is cut off or wrapped.
 WIDE = 10_000
@@ -28,7 +28,7 @@ def complain(sentence: str) -> None:
 
 def document(answer: BaseModel | Sequence[BaseModel]) -> None:
     """What the API answered, under the API's names."""
-    shown = _plain(answer) if isinstance(answer, BaseModel) else [_plain(one) for one in answer]
+    shown = plain(answer) if isinstance(answer, BaseModel) else [plain(one) for one in answer]
     click.echo(json.dumps(shown, indent=2, ensure_ascii=not _speaks_unicode()))
 
 
@@ -44,13 +44,17 @@ def table(rows: Sequence[Mapping[str, object]]) -> None:
     return console().print(drawn)
 
 
-def details(answer: BaseModel) -> None:
-    """Everything that is set, a line each."""
-    drawn = Table.grid(padding=(0, 2))
-    for name, value in _plain(answer, "python").items():
-        if value not in (None, [], {}):
-            drawn.add_row(words(name), _one_line(value))
-    console().print(drawn)
+def details(facts: Mapping[str, object]) -> None:
+    """Facts, a line each; what is not known goes without saying."""
+    known = {name: said(value) for name, value in facts.items() if value not in (None, [], {}, "")}
+    width = max(map(len, known), default=0)
+    for name, value in known.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def plain(answer: BaseModel, mode: str = "json") -> dict[str, Any]:
+    """What the API answered, and nothing of how it was asked."""
+    return answer.model_dump(mode=mode, by_alias=True, exclude={"typename__"})
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -59,19 +63,6 @@ def console(*, stderr: bool = False) -> Console:
     if not plain.is_terminal:
         plain.width = WIDE
     return plain
-
-
-def _one_line(value: Any) -> str:
-    """Objects with one field stand as that; lists of objects a line each."""
-    if isinstance(value, dict):
-        return said(next(iter(value.values()))) if len(value) == 1 else said({name: one for name, one in value.items() if one is not None})
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "\n".join(map(_one_line, value))
-    return said(value)
-
-
-def _plain(answer: BaseModel, mode: str = "json") -> dict[str, Any]:
-    return answer.model_dump(mode=mode, by_alias=True, exclude={"typename__"})
 
 
 def _speaks_unicode() -> bool:

@@ -22,6 +22,8 @@ def said(value: object) -> str:
             return "yes" if value else "no"
         case Enum():
             return words(str(value.value))
+        case float():
+            return f"{value:g}"
         case datetime():
             return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
         case list():

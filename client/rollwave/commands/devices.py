@@ -11,8 +11,9 @@ from rollwave.commands import options
 from rollwave.commands.asking import asking
 from rollwave.connection import Rollwave
 from rollwave.finding import device_by
-from rollwave.output import details, document, say, table
+from rollwave.output import document, say, table
 from rollwave.paging import collected
+from rollwave.views import show_device
 
 
 @click.group()
@@ -46,7 +47,7 @@ async def every(rollwave: Rollwave, /, limit: int, as_json: bool, **wanted: Any)
 async def show(rollwave: Rollwave, device: str, as_json: bool) -> None:
     """Show one device: what it should run, what it said it runs, and where they differ."""
     one = await device_by(rollwave, device)
-    document(one) if as_json else details(one)
+    document(one) if as_json else show_device(one)
 
 
 @devices.command()

@@ -22,7 +22,8 @@ from rollwave.commands.asking import asking
 from rollwave.connection import Rollwave
 from rollwave.finding import found, rollout_by
 from rollwave.outcomes import Moved, Refusal, moved
-from rollwave.output import details, document, say
+from rollwave.output import document, say
+from rollwave.views import show_rollout
 from rollwave.words import said
 
 Request = Callable[[Rollwave, str, str | None], Awaitable[Moved | Refusal]]
@@ -75,7 +76,7 @@ async def _seen(rollwave: Rollwave, rollout_id: str, name: str) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError(f"nobody can be asked here: {name} needs --checksum, or --yes")
     rollout = found(await rollwave.rollout(id=rollout_id), "rollout", rollout_id)
-    details(rollout)
+    show_rollout(rollout)
     click.confirm(f"{name} it?", abort=True, err=True)
     return rollout.checksum
 

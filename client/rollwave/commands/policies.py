@@ -16,8 +16,9 @@ from rollwave.commands.asking import asking
 from rollwave.connection import Rollwave
 from rollwave.finding import found, number_or_id, policy_by
 from rollwave.outcomes import Refusal, Settled, settled
-from rollwave.output import details, document, say, table
+from rollwave.output import document, say, table
 from rollwave.paging import collected
+from rollwave.views import show_policy
 
 
 @click.group()
@@ -46,7 +47,7 @@ async def every(rollwave: Rollwave, /, limit: int, as_json: bool, **wanted: Any)
 async def show(rollwave: Rollwave, policy: str, as_json: bool) -> None:
     """Show one policy."""
     one = found(await rollwave.policy(**number_or_id(policy)), "policy", policy)
-    document(one) if as_json else details(one)
+    document(one) if as_json else show_policy(one)
 
 
 @policies.command()

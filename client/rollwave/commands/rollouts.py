@@ -14,8 +14,9 @@ from rollwave.connection import Rollwave
 from rollwave.ends import End
 from rollwave.finding import found, number_or_id, policy_by, rollout_by
 from rollwave.outcomes import moved, previewed
-from rollwave.output import details, document, say, table
+from rollwave.output import document, say, table
 from rollwave.paging import collected
+from rollwave.views import show_preview, show_rollout
 from rollwave.words import said
 
 a_rollout = click.argument("rollout", metavar="NUMBER|ID")
@@ -51,7 +52,7 @@ async def every(
 async def show(rollwave: Rollwave, rollout: str, as_json: bool) -> None:
     """Show one rollout: its batches, its devices, what it waits for."""
     one = found(await rollwave.rollout(**number_or_id(rollout)), "rollout", rollout)
-    document(one) if as_json else details(one)
+    document(one) if as_json else show_rollout(one)
 
 
 @rollouts.command()
@@ -74,7 +75,7 @@ async def preview(rollwave: Rollwave, policy: str, image: str, also: tuple[str, 
     """Say what a rollout would do, and change nothing. Ends with 2 if creating it would be refused."""
     of = await policy_by(rollwave, policy)
     seen = previewed(await rollwave.preview_rollout(policy=of.id, image=image, also=list(also)))
-    document(seen) if as_json else details(seen)
+    document(seen) if as_json else show_preview(seen)
     return End.GOOD if seen.refusal is None else End.REFUSED
 
 
