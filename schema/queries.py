@@ -70,7 +70,7 @@ class Query(
         also: Annotated[list[ImageReference] | None, strawberry.argument(description="What would move together with it.")] = None,
         sample: Annotated[int, strawberry.argument(description="How many devices to name for each reason, 0 to 100.")] = 10,
     ) -> or_error(RolloutPreview, "PreviewRolloutResult"):  # type: ignore[valid-type]
-        number = PolicyId(number_of(policy, "Policy"))
+        number = PolicyId(number_of(policy, "Policy", "policy"))
         return RolloutPreview.of(await previews.preview(info.context.ctx, number, image, also or (), sample))
 
     @strawberry.field(
@@ -84,4 +84,4 @@ class Query(
         policy: Annotated[strawberry.ID, _ID],
         image: Annotated[ImageReference, strawberry.argument(description="The image, or a bare repository.")],
     ) -> or_error(PolicyTest, "TestPolicyResult"):  # type: ignore[valid-type]
-        return PolicyTest.of(await trials.trial(info.context.ctx, PolicyId(number_of(policy, "Policy")), image))
+        return PolicyTest.of(await trials.trial(info.context.ctx, PolicyId(number_of(policy, "Policy", "policy")), image))

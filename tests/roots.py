@@ -81,4 +81,4 @@ SUBSCRIPTIONS = {
     "rolloutProgress": f'subscription {{ rolloutProgress(id: "{ROLLOUT}") {{ status }} }}',
     "rolloutEvents": f'subscription {{ rolloutEvents(id: "{ROLLOUT}") {{ type }} }}',
 }
-ROOTS = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}
+ROOTS: dict[str, dict[str, Any]] = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}

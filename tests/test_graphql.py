@@ -178,7 +178,7 @@ async def test_a_policy_is_made_changed_switched_and_taken_away(api: Api) -> Non
             "policy"
         ]
 
-    now = {"imagePattern": "nginx*", "fleet": None, "stagedBatches": 3, "enabled": True}
+    now: dict[str, Any] = {"imagePattern": "nginx*", "fleet": None, "stagedBatches": 3, "enabled": True}
     assert await changed() == now
     assert await changed(fleet="plant-a", stagedBatches=5) == (now := {**now, "fleet": {"name": "plant-a"}, "stagedBatches": 5})
     assert await changed(imagePattern="redis:7*") == (now := {**now, "imagePattern": "redis:7*"})

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from schema.nodes import node_id
 from server.process import Running
 from tests.api import Api, eventually, everything, mutation_of, nth
 from tests.roots import MUTATIONS, POLICY
@@ -125,9 +124,19 @@ async def test_what_is_wrong_is_told_by_the_path_of_its_field_as_graphql_spells_
     await api.policy()
     assert await problems(api, "updatePolicy", id=POLICY, pickupMinutes=-1) == [["pickupMinutes"]]
     assert await problems(api, "updatePolicy", id="x") == [["id"]]
-    image = {"1001": {"services": [{"serviceName": "web", "imageName": "Nginx"}]}}
-    assert await problems(api, "setDeviceTarget", uuid=nth(1), apps=image) == [["apps", "1001", "services", "0", "imageName"]]
-    assert await problems(api, "createRollout", policy=node_id("Policy", 1), image="redis:7") == [["image"]]
+    apps = {"1001": {"services": [{"serviceName": "web", "imageName": "Nginx"}]}}
+    assert await problems(api, "setDeviceTarget", uuid=nth(1), apps=apps) == [["apps", "1001", "services", "0", "imageName"]]
+    for image in ("redis:7", "Nginx", ""):
+        assert await problems(api, "createRollout", policy=POLICY, image=image) == [["image"]]
+    assert await problems(api, "createRollout", policy="x", image="nginx:1.27") == [["policy"]]
+    assert await problems(api, "unblockRelease", id=POLICY, image="Nginx") == [["image"]]
+    assert await problems(api, "approveImage", name="Nginx") == [["name"]]
+    assert await problems(api, "setRegistry", host="no host") == [["host"]]
+    assert await problems(api, "setDeviceLabels", uuid=nth(1), labels=[]) == [["labels"]]
+    service = {"uuid": nth(1), "app": "1001", "service": "web"}
+    assert await problems(api, "patchDeviceTarget", **service, patch={"image": "Nginx"}) == [["patch", "image"]]
+    assert await problems(api, "patchDeviceTarget", **service, patch={"config": [1]}) == [["patch", "config"]]
     assert await problems(api, "createToken", name="") == [["name"]]
     assert await problems(api, "createWebhookEndpoint", name="ci", sender="GENERIC", repositories=["No Pattern"]) == [["repositories"]]
+    assert await problems(api, "createWebhookEndpoint", name="ci", sender="GENERIC", defaultHost="no host") == [["defaultHost"]]
     assert (await api.refused(mutation_of("createToken", "__typename"), input={"name": "ann", "role": "KING"}))[0] == "BAD_USER_INPUT"
