@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 
 from tests.api import Api, eventually
+from tests.roots import SUBSCRIPTIONS
 
 NEW = "application/graphql-response+json"
 OLD = "application/json"
@@ -81,4 +82,4 @@ async def endless(api: Api) -> str:
     await api.policy()
     await api.push("nginx:1.27")
     await eventually(api.status, "IN_PROGRESS")
-    return 'subscription { rolloutEvents(id: "1") { type } }'
+    return SUBSCRIPTIONS["rolloutEvents"]
