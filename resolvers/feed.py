@@ -81,6 +81,7 @@ class Feed:
     async def follow(self, rollout: RolloutId) -> AsyncIterator[Mailbox]:
         """A mailbox that fills with a rollout's events from now on."""
         mailbox = Mailbox()
+        mailbox.closed = self.is_closed
         async with self._broadcast.subscribe(_topic(rollout)) as subscriber:
             # broadcaster's own queue has no bound, so it is emptied as fast as it fills, into one that has.
             pump = asyncio.create_task(_pump(subscriber, mailbox))

@@ -15,6 +15,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from strawberry.types import ExecutionResult
 
+from resolvers.context import Context
+from schema.session import Session
 from server import slow_readers
 from server.graphql import socket as sockets
 from server.graphql.answers import refusal
@@ -26,7 +28,7 @@ from server.process import Running, Serving, served
 from server.settings import Settings
 from tests.api import Api, eventually, everything
 from tests.test_graphql_sse import followers
-from tests.transports import ANSWERED, PROTOCOL, TYPENAME, bearer, closed, endless, known, socket, subscribe
+from tests.transports import ANSWERED, PROTOCOL, TYPENAME, bearer, closed, endless, known, received, socket, subscribe, unknown
 
 QUERY = {"query": TYPENAME}
 HANDSHAKE = b"\r\n".join([
@@ -76,8 +78,8 @@ async def test_who_introduces_himself_with_a_good_token_is_answered(api: Api) ->
                 variables={"v": True},
                 operationName="A",
             )
-            assert await ws.receive_json() == {"id": "1", "type": "next", "payload": ANSWERED}
-            assert await ws.receive_json() == {"id": "1", "type": "complete"}
+            assert await received(ws) == {"id": "1", "type": "next", "payload": ANSWERED}
+            assert await received(ws) == {"id": "1", "type": "complete"}
     async with socket(api, headers=bearer(api)) as ws:
         await ws.send_json({"type": "connection_init", "payload": None})
         assert await ws.receive_json() == {"type": "connection_ack"}
@@ -164,7 +166,7 @@ async def test_what_may_be_null_may_be_null(api: Api) -> None:
         assert await ws.receive_json() == {"type": "pong"}
         assert await ws.receive_json() == {"type": "pong", "payload": {"a": 1}}
         await subscribe(ws, TYPENAME, variables=None, operationName=None, extensions=None)
-        assert (await ws.receive_json())["payload"] == ANSWERED
+        assert (await received(ws))["payload"] == ANSWERED
 
 
 async def test_what_cannot_be_executed_is_an_error_and_the_connection_lives_on(api: Api) -> None:
@@ -175,7 +177,19 @@ async def test_what_cannot_be_executed_is_an_error_and_the_connection_lives_on(a
             assert (answer["id"], answer["type"]) == ("1", "error")
             assert answer["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
         await subscribe(ws, "mutation { __typename }")
-        assert await ws.receive_json() == {"id": "1", "type": "next", "payload": {"data": {"__typename": "Mutation"}}}
+        assert await received(ws) == {"id": "1", "type": "next", "payload": {"data": {"__typename": "Mutation"}}}
+
+
+async def test_a_subscription_that_cannot_begin_is_an_error_and_its_id_is_free_again(api: Api) -> None:
+    async with known(api) as ws:
+        for subscription in unknown():
+            await subscribe(ws, subscription)
+            answer = await received(ws)
+            [error] = answer["payload"]
+            assert (answer["id"], answer["type"]) == ("1", "error")
+            assert (error["message"], error["extensions"]) == ("there is no rollout 999", {"code": "NOT_FOUND"})
+        await subscribe(ws, TYPENAME)
+        assert await received(ws) == {"id": "1", "type": "next", "payload": ANSWERED}
 
 
 async def test_an_id_is_of_one_operation_at_a_time(api: Api) -> None:
@@ -258,13 +272,14 @@ async def test_a_frame_that_is_too_large_ends_it_and_all_that_runs_on_it(api: Ap
 class Flood:
     """An application that says more to everybody than buffers hold, for as long as it is let."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.running += 1
         try:
-            await (self._socket(send) if scope["type"] == "websocket" else Events(_too_much(), "a")(scope, receive, send))
+            await (self._socket(send) if scope["type"] == "websocket" else Events(_too_much(), self._session)(scope, receive, send))
         finally:
             self.running -= 1
 
@@ -280,12 +295,12 @@ async def _too_much() -> Results:
 
 
 @asynccontextmanager
-async def flooding(settings: Settings, ping: float = 20) -> AsyncIterator[tuple[Flood, int]]:
+async def flooding(settings: Settings, ctx: Context, ping: float = 20) -> AsyncIterator[tuple[Flood, int]]:
     """Such an application, served as ours is, and its port."""
-    flood = Flood()
+    flood = Flood(Session(ctx))
     config = served(flood, settings)
     config.lifespan, config.ws_ping_interval, config.ws_ping_timeout = "off", ping, ping
-    server = Serving(config)
+    server = Serving(config, lambda: None)
     task = asyncio.create_task(server.serve())
     await eventually(lambda: _started(server), True)
     try:
@@ -299,17 +314,19 @@ async def _started(server: uvicorn.Server) -> bool:
     return server.started
 
 
-async def test_a_websocket_that_does_not_read_is_cut_and_what_runs_on_it_ends(settings: Settings) -> None:
-    async with flooding(settings, ping=0.2) as (flood, port):
+async def test_a_websocket_that_does_not_read_is_cut_and_what_runs_on_it_ends(settings: Settings, operator: Context) -> None:
+    async with flooding(settings, operator, ping=0.2) as (flood, port):
         with create_connection(("127.0.0.1", port)) as unread:
             unread.sendall(HANDSHAKE)
             await eventually(lambda: _running(flood), 1)
             await eventually(lambda: _running(flood), 0, 5)
 
 
-async def test_a_stream_that_is_not_read_is_cut_by_the_kernel(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_that_is_not_read_is_cut_by_the_kernel(
+    settings: Settings, operator: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(slow_readers, "PATIENCE_MS", 500)
-    async with flooding(settings) as (flood, port):
+    async with flooding(settings, operator) as (flood, port):
         with create_connection(("127.0.0.1", port)) as unread:
             unread.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             await eventually(lambda: _running(flood), 1)

@@ -15,7 +15,7 @@ from server.graphql.asked import Asked
 from server.graphql.documents import Documents
 from server.settings import BadSetting, Settings
 from tests.api import Api
-from tests.transports import ANSWERED, EVENTS, NEW, OLD, TYPENAME, asked, known, told
+from tests.transports import ANSWERED, EVENTS, NEW, OLD, TYPENAME, asked, known, received, told
 
 OTHER = "{ other: __typename }"
 ANYBODY = Actor("somebody")
@@ -51,7 +51,7 @@ async def test_a_trusted_document_is_asked_for_by_its_hash_on_every_transport(ap
             assert '"data":{"__typename":"Query"}' in await response.text()
         async with known(api) as ws:
             await ws.send_json({"type": "subscribe", "id": "1", "payload": way})
-            assert await ws.receive_json() == {"id": "1", "type": "next", "payload": ANSWERED}
+            assert await received(ws) == {"id": "1", "type": "next", "payload": ANSWERED}
 
 
 async def test_an_unknown_hash_is_said_in_the_words_that_apollos_clients_know(api: Api) -> None:

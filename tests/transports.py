@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from schema.nodes import node_id
 from tests.api import Api, eventually
 from tests.roots import SUBSCRIPTIONS
 
@@ -33,7 +34,14 @@ async def asked(api: Api, method: str = "POST", **more: Any) -> AsyncIterator[ai
 async def told(api: Api, method: str = "POST", **more: Any) -> tuple[int, Any]:
     """Status and body of a request."""
     async with asked(api, method, **more) as response:
-        return response.status, await response.json(content_type=None)
+        return response.status, uncharged(await response.json(content_type=None))
+
+
+def uncharged(answer: Any) -> Any:
+    """An answer without what it cost."""
+    extensions = answer.pop("extensions", {"cost": None})
+    assert extensions.keys() == {"cost"}
+    return answer
 
 
 async def refused(api: Api, method: str = "POST", **more: Any) -> tuple[int, str]:
@@ -72,8 +80,22 @@ async def closed(ws: aiohttp.ClientWebSocketResponse) -> int | None:
     return ws.close_code
 
 
+async def received(ws: aiohttp.ClientWebSocketResponse) -> Any:
+    """What the server says next, without what it cost."""
+    message = await ws.receive_json(timeout=10)
+    if message["type"] == "next":
+        uncharged(message["payload"])
+    return message
+
+
 async def subscribe(ws: aiohttp.ClientWebSocketResponse, query: str, id_: str = "1", **more: Any) -> None:
     await ws.send_json({"type": "subscribe", "id": id_, "payload": {"query": query, **more}})
+
+
+def unknown() -> list[str]:
+    """Subscriptions to a rollout that there is not."""
+    rollout = node_id("Rollout", 999)
+    return [f'subscription {{ {name}(id: "{rollout}") {{ __typename }} }}' for name in ("rolloutEvents", "rolloutProgress")]
 
 
 async def endless(api: Api) -> str:

@@ -18,7 +18,7 @@ query RecentRollouts {
   rollouts(first: 5) {
     nodes {
       id
-      image
+      image { reference }
       status
     }
   }

@@ -8,7 +8,7 @@ import orjson
 from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from strawberry.types.execution import ExecutionResult
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from domain.errors import Refused
 from schema.errors import shown
@@ -59,7 +59,9 @@ def named(error: GraphQLError, request: str) -> Any:
 
 
 def is_request_error(result: ExecutionResult) -> bool:
-    """Whether the operation was not executed at all; what failed while it was has a path."""
+    """Whether the operation was not executed at all, or a subscription goes on no more; what failed while it was executed has a path."""
+    if isinstance(result, PreExecutionError):
+        return True
     return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors or ())
 
 

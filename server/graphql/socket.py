@@ -6,13 +6,12 @@ from contextlib import aclosing, suppress
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.types.execution import PreExecutionError
 
 from domain.errors import BadInput
 from resolvers.context import Context
 from schema.session import Session
 from server.graphql import callers, requests
-from server.graphql.answers import encoded, named, payload
+from server.graphql.answers import encoded, is_request_error, named, payload
 from server.graphql.asked import Asked
 from server.graphql.messages import PROTOCOL, Closing, Code, Message, closing
 from server.graphql.operations import Operations
@@ -134,7 +133,7 @@ class Socket:
         async with aclosing(await self._operations.stream(asked, session)) as results:
             async for result in results:
                 said = payload(result, session.request_id)
-                if isinstance(result, PreExecutionError):
+                if is_request_error(result):
                     return {"type": "error", "payload": said["errors"]}
                 await self._send({"id": id_, "type": "next", "payload": said})
         return {"type": "complete"}
