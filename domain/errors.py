@@ -1,7 +1,8 @@
 """What can be refused, as sentences for the person who caused it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -86,9 +87,9 @@ class IllegalMove(Conflict):
     """A rollout in this state cannot be asked for that."""
 
 
-# “name: why”, “audience, serviceAccount: why”, “apps.1001.services[0].config.image: why”.
+# “name: why”, “audience, serviceAccount: why”, “apps.1001.services[0].config.image: why”, “config must be an object”.
 _FIELD = r"[A-Za-z_]\w*(?:\.[\w-]+|\[\d+\])*"
-_OF_FIELDS = re.compile(rf"({_FIELD}(?:, {_FIELD})*): (.+)", re.DOTALL)
+_OF_FIELDS = re.compile(rf"({_FIELD}(?:, {_FIELD})*)(?:: | (?=must be |needs ))(.+)", re.DOTALL)
 
 
 def _problems(message: str) -> tuple[Problem, ...]:
@@ -97,3 +98,12 @@ def _problems(message: str) -> tuple[Problem, ...]:
         return ()
     fields, why = said.groups()
     return tuple(Problem(tuple(re.findall(r"[\w-]+", field)), why) for field in fields.split(", "))
+
+
+@contextmanager
+def about(*path: str) -> Iterator[None]:
+    """What is refused within is wrong with this field, unless the sentence names one itself."""
+    try:
+        yield
+    except BadInput as bad:
+        raise BadInput(str(bad), bad.problems or [Problem(path, str(bad))]) from bad

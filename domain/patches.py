@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from domain.devices import service_name
-from domain.errors import BadInput, NotFound
+from domain.errors import BadInput, NotFound, about
 from domain.images import Image
 from domain.services import check_name
 
@@ -32,7 +32,8 @@ class Patch:
             raise BadInput("patch: give an image, a config, or both; or remove, alone")
         if config and "image" in config:
             raise BadInput("patch.config.image: the image is given as patch.image")
-        return cls(app, service, None if image is None else Image.parse(image), config or {}, remove)
+        with about("patch", "image"):
+            return cls(app, service, None if image is None else Image.parse(image), config or {}, remove)
 
 
 def patched(apps: dict[str, Any], patch: Patch) -> dict[str, Any]:

@@ -45,11 +45,6 @@ async def release(ctx: Context, uuid: str, *, expected_version: int | None = Non
     return device
 
 
-async def of_device(ctx: Context, device: DeviceId) -> Aside | None:
-    """Why a device joins no rollout now; None if it does."""
-    return (await of_devices(ctx, [device])).get(device)
-
-
 async def alone_with(conn: Connection, uuid: str, expected_version: int | None) -> Device:
     """A device that nobody else ranks, moves or changes before this transaction ends; raises StaleVersion."""
     device = await locked(conn, uuid, expected_version)

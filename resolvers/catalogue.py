@@ -7,7 +7,7 @@ from domain import expected
 from domain.actors import Permission
 from domain.audit import Action, Subject, SubjectType
 from domain.catalogue import KnownImage, KnownImageFilter, Standing, covers, standing
-from domain.errors import BadInput
+from domain.errors import BadInput, about
 from domain.events import EventType
 from domain.images import Image, split
 from resolvers.changing import Change
@@ -56,7 +56,8 @@ async def judge(ctx: Context, name: str, verdict: Standing, remark: str | None, 
 async def _judge(
     ctx: Context, change: Change, name: str, verdict: Standing, remark: str | None, expected_version: int | None
 ) -> KnownImage:
-    (named, (_, tag, digest)), conn = (Image.parse(name), split(name)), change.conn
+    with about("name"):
+        (named, (_, tag, digest)), conn = (Image.parse(name), split(name)), change.conn
     image = named if tag or digest else None
     # Whoever decides about a push holds it while asking about its image; without this, each would wait for the other.
     await enrolment.alone(conn, named.repository)

@@ -9,7 +9,7 @@ from domain import expected, texts
 from domain.actors import Permission
 from domain.audit import Action, Subject, SubjectType
 from domain.endpoints import Endpoint, Scheme, Sender
-from domain.errors import BadInput, Forbidden, NotFound, Unauthenticated
+from domain.errors import BadInput, Forbidden, NotFound, Unauthenticated, about
 from domain.ids import EndpointId
 from domain.images import Pattern
 from registries import oidc, webhooks
@@ -177,13 +177,17 @@ def _checked(wanted: Wanted, scheme: Scheme, now: datetime) -> Endpoint:
         raise BadInput(f"repositories: at most {_MOST_REPOSITORIES}")
     if any((scheme is Scheme.OIDC) != (given is not None) for given in (wanted.audience, wanted.service_account)):
         raise BadInput("audience, serviceAccount: give both where Google signs, and neither elsewhere")
+    with about("defaultHost"):
+        default_host = None if wanted.default_host is None else checked_host(wanted.default_host)
+    with about("repositories"):
+        repositories = tuple(Pattern.parse(text).text for text in wanted.repositories)
     return Endpoint(
         id=EndpointId(0),
         name=texts.line("name", wanted.name),
         sender=wanted.sender,
         scheme=scheme,
-        default_host=None if wanted.default_host is None else checked_host(wanted.default_host),
-        repositories=tuple(Pattern.parse(text).text for text in wanted.repositories),
+        default_host=default_host,
+        repositories=repositories,
         audience=None if wanted.audience is None else texts.line("audience", wanted.audience),
         service_account=None if wanted.service_account is None else texts.line("serviceAccount", wanted.service_account),
         enabled=True,

@@ -27,13 +27,8 @@ class DeviceExplanation:
     services: tuple[Explained, ...]
 
 
-async def of_device(ctx: Context, device: DeviceId) -> DeviceExplanation:
-    """The record of a device that there is, at one moment; in a rollout with what the engine decides about that."""
-    return (await of_devices(ctx, [device]))[device]
-
-
 async def of_devices(ctx: Context, devices: Sequence[DeviceId]) -> dict[DeviceId, DeviceExplanation]:
-    """The same of those of these devices that there are; each rollout that some of them are in is counted once."""
+    """The record of those of these devices that there are, at one moment; each rollout that some of them are in is counted once."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.snapshot() as conn:
         now = await ctx.db.now(conn)

@@ -37,16 +37,6 @@ async def fleets(ctx: Context) -> list[Fleet]:
         return await selecting.fleets(conn, await ctx.db.now(conn))
 
 
-async def is_online(ctx: Context, device: Device) -> bool:
-    """Whether a device was heard of lately."""
-    return device.is_online(await now(ctx))
-
-
-async def differences_of(ctx: Context, device: DeviceId) -> list[Difference]:
-    """Where what a device last reported is not what it should run, at one moment."""
-    return (await differences_of_many(ctx, [device]))[device]
-
-
 async def now(ctx: Context) -> datetime:
     """The time by which devices are online or not: who tells it of many asks once."""
     ctx.actor.must(Permission.READ)
@@ -54,7 +44,7 @@ async def now(ctx: Context) -> datetime:
         return await ctx.db.now(conn)
 
 
-async def differences_of_many(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, list[Difference]]:
+async def differences_of(ctx: Context, ids: Sequence[DeviceId]) -> dict[DeviceId, list[Difference]]:
     """Where what devices last reported is not what they should run, at one moment."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.snapshot() as conn:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from domain import policies as rules
 from domain.audit import Action, Subject, SubjectType
 from domain.catalogue import Standing
-from domain.errors import BadInput, Conflict, NotFound
+from domain.errors import BadInput, Conflict, NotFound, about
 from domain.events import EventType
 from domain.ids import PolicyId, ReleaseId, RolloutId
 from domain.images import Image, Pattern
@@ -70,7 +70,10 @@ async def _create(ctx: Context, change: Change, policy_id: PolicyId, together: S
 
 def together_with(image: str, also: Sequence[str]) -> list[Image]:
     """The images that an operator wants to move together; raises BadInput."""
-    images = [Image.parse(text) for text in (image, *also)]
+    with about("image"):
+        images = [Image.parse(image)]
+    with about("also"):
+        images += map(Image.parse, also)
     if len(images) > MOST_TOGETHER:
         raise BadInput(f"also: at most {MOST_TOGETHER} images move together")
     if len({one.repository for one in images}) < len(images):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from domain import expected
 from domain.actors import Permission
 from domain.audit import Action, Subject, SubjectType
-from domain.errors import NotFound
+from domain.errors import NotFound, about
 from domain.ids import PolicyId
 from domain.images import Image, Pattern
 from domain.policies import Policy, PolicyFilter
@@ -73,7 +73,8 @@ async def _wake(ctx: Context, *affected: Policy) -> None:
 async def unblock(ctx: Context, policy_id: PolicyId, image: str, *, expected_version: int | None = None) -> bool:
     """Let a release that was rolled back be rolled out again; false if it was not blocked. The version is the policy's."""
     async with ctx.changing(Action.UNBLOCK_RELEASE) as change:
-        release = Image.parse(image)
+        with about("image"):
+            release = Image.parse(image)
         await _locked(change.conn, policy_id, expected_version)
         was_blocked = await policies.unblock(change.conn, policy_id, release)
         if was_blocked:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from domain import expected
 from domain.actors import Permission
 from domain.audit import Action, Subject, SubjectType
-from domain.errors import BadInput, Unavailable
+from domain.errors import BadInput, Unavailable, about
 from domain.images import Image
 from domain.registries import Credentials, Registry, Unanswered
 from registries.oci.client import Client
@@ -33,7 +33,8 @@ async def save(
     The version is 0 where it may not be asked yet. Raises StaleVersion.
     """
     async with ctx.changing(Action.SET_REGISTRY) as change:
-        host, conn, now = checked_host(host), change.conn, change.now
+        with about("host"):
+            host, conn, now = checked_host(host), change.conn, change.now
         _check(username, password)
         sealed = None if password is None else ctx.vault.seal(password)
         expected.check(f"registry {host}", await registries.version(conn, host), expected_version)
@@ -62,7 +63,8 @@ async def _wake(conn: Connection, host: str, now: datetime) -> None:
 async def delete(ctx: Context, host: str, *, expected_version: int | None = None) -> bool:
     """Let a registry be asked no more; false if it was not. Raises StaleVersion."""
     async with ctx.changing(Action.REMOVE_REGISTRY) as change:
-        host = checked_host(host)
+        with about("host"):
+            host = checked_host(host)
         expected.check(f"registry {host}", await registries.version(change.conn, host), expected_version)
         was_there = await registries.delete(change.conn, host)
         if was_there:

@@ -6,7 +6,7 @@ from itertools import chain
 
 from domain import policies as rules
 from domain.actors import Permission
-from domain.errors import NotFound
+from domain.errors import NotFound, about
 from domain.ids import PolicyId, PushId
 from domain.images import Image, Pattern, split
 from domain.policies import Policy
@@ -27,7 +27,8 @@ async def trial(ctx: Context, policy_id: PolicyId, name: str) -> Trial:
         policy = await policies.one(conn, policy_id)
     if policy is None or policy.deleted_at is not None:
         raise NotFound(f"there is no policy {policy_id}")
-    image, (_, tag, digest) = Image.parse(name), split(name)
+    with about("image"):
+        image, (_, tag, digest) = Image.parse(name), split(name)
     return await (_of_image(ctx, policy, image) if tag or digest else _of_repository(ctx, policy, image.repository))
 
 

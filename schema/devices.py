@@ -194,4 +194,4 @@ def _standing(device: domain.Device) -> DeviceStanding:
 
 
 async def _differences(info: Info, device: DeviceId) -> list[differences.Difference]:
-    return await info.context.load(fleet.differences_of_many, device) or []
+    return await info.context.load(fleet.differences_of, device) or []

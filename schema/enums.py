@@ -2,6 +2,8 @@
 
 from enum import Enum, StrEnum
 
+from pydantic.alias_generators import to_camel
+
 from domain.actors import Role
 from domain.aside import AsideKind
 from domain.audit import Action
@@ -270,7 +272,7 @@ enum(
         EventType.DEVICE_ONLINE: "It was heard of again.",
     },
 )  # fmt: skip
-enum(Action, "AuditAction", "What operators do.", {action: f"`{action.value}`." for action in Action})
+enum(Action, "AuditAction", "What operators do.", {action: f"`{to_camel(action.value)}`." for action in Action})
 
 enum(SubjectKind, "AuditSubjectKind", "To what something was done.", {kind: f"`{kind.value}`." for kind in SubjectKind})
 

@@ -7,6 +7,7 @@ from typing import Any
 from domain.errors import BadInput
 from domain.events import Cursor
 from domain.ids import DeliveryId, EndpointId, EntryId, PolicyId, ProvisioningKeyId, PushId, RolloutId, TokenId
+from domain.images import Image
 from resolvers import (
     audit,
     catalogue,
@@ -68,8 +69,22 @@ def _place(key: str) -> tuple[RolloutId, str]:
 
 
 def _tag(key: str) -> tuple[str, str]:
-    repository, _, tag = key.rpartition(":")
+    repository, colon, tag = key.rpartition(":")
+    if not colon:
+        raise ValueError(key)
     return repository, tag
+
+
+def _fleet(key: str) -> Fleet:
+    if key and not (key.startswith("=") and len(key) > 1):
+        raise ValueError(key)
+    return Fleet.of(key[1:] or None)
+
+
+def _repository(key: str) -> Repository:
+    if Image.parse(key).repository != key:
+        raise ValueError(key)
+    return Repository.of(key)
 
 
 _KINDS = {
@@ -91,18 +106,18 @@ _KINDS = {
 }
 
 
+_NAMED: dict[str, Callable[[str], Node]] = {"Fleet": _fleet, "Repository": _repository}
+"""What is there as soon as somebody names it."""
+
+
 async def find(info: Info, kind: str, key: str) -> Node | None:
     """The object of a kind with this key, or None; raises BadInput for what was never an id."""
-    match kind:
-        case "Fleet":
-            return Fleet.of(key.removeprefix("=") if key else None)
-        case "Repository":
-            return Repository.of(key)
-    if (known := _KINDS.get(kind)) is None:
-        raise BadInput("id: this is not an id that was handed out here")
     try:
+        if kind in _NAMED:
+            return _NAMED[kind](key)
+        known = _KINDS[kind]
         place = known.key(key)
-    except ValueError as bad:
+    except (KeyError, ValueError, BadInput) as bad:
         raise BadInput("id: this is not an id that was handed out here") from bad
     found = await info.context.load(known.many, place)
     return None if found is None else known.show(found)

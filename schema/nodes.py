@@ -18,31 +18,31 @@ def node_id(kind: str, key: object) -> strawberry.ID:
     return strawberry.ID(base64.urlsafe_b64encode(f"{kind}:{key}".encode()).decode().rstrip("="))
 
 
-def parts(id: str) -> tuple[str, str]:  # noqa: A002 – GraphQL's word
+def parts(id: str, field: str = "id") -> tuple[str, str]:  # noqa: A002 – GraphQL's word
     """The kind and the key of an id that was handed out here; raises BadInput for any other text."""
     try:
         padded = id + "=" * (-len(id) % 4)  # exactly as much as is needed: more is as wrong as less
         kind, colon, key = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode().partition(":")
     except (ValueError, binascii.Error) as bad:
-        raise BadInput(f"id: “{id[:64]}” is not an id that was handed out here") from bad
+        raise BadInput(f"{field}: “{id[:64]}” is not an id that was handed out here") from bad
     if not colon or "\0" in key or len(key) > 512:
-        raise BadInput(f"id: “{id[:64]}” is not an id that was handed out here")
+        raise BadInput(f"{field}: “{id[:64]}” is not an id that was handed out here")
     return kind, key
 
 
-def key_of(id: str, kind: str) -> str:  # noqa: A002 – GraphQL's word
+def key_of(id: str, kind: str, field: str = "id") -> str:  # noqa: A002 – GraphQL's word
     """The key behind an id of this kind; raises BadInput."""
-    found, key = parts(id)
+    found, key = parts(id, field)
     if found != kind:
-        raise BadInput(f"id: this is the id of a {found}, not of a {kind}")
+        raise BadInput(f"{field}: this is the id of a {found}, not of a {kind}")
     return key
 
 
-def number_of(id: str, kind: str) -> int:  # noqa: A002 – GraphQL's word
+def number_of(id: str, kind: str, field: str = "id") -> int:  # noqa: A002 – GraphQL's word
     """The same for those that are numbered."""
-    key = key_of(id, kind)
+    key = key_of(id, kind, field)
     if not (key.isascii() and key.isdigit() and len(key) <= 18):
-        raise BadInput(f"id: “{id[:64]}” is not an id that was handed out here")
+        raise BadInput(f"{field}: “{id[:64]}” is not an id that was handed out here")
     return int(key)
 
 

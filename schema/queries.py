@@ -1,5 +1,6 @@
 """What can be read."""
 
+import asyncio
 from typing import Annotated
 
 import strawberry
@@ -52,7 +53,9 @@ class Query(
     ) -> list[Node | None]:
         if len(ids) > MOST_NODES:
             raise BadInput(f"ids: at most {MOST_NODES}")
-        return [await find(info, *parts(id)) for id in ids]  # noqa: A001
+        wanted = [parts(id) for id in ids]  # noqa: A001
+        # At once, so that each kind is read once.
+        return await asyncio.gather(*(find(info, kind, key) for kind, key in wanted))
 
     @strawberry.field(
         description="What createRollout would do now: who would take part, in which batches, who would not and why, what stands in the "
@@ -67,7 +70,7 @@ class Query(
         also: Annotated[list[ImageReference] | None, strawberry.argument(description="What would move together with it.")] = None,
         sample: Annotated[int, strawberry.argument(description="How many devices to name for each reason, 0 to 100.")] = 10,
     ) -> or_error(RolloutPreview, "PreviewRolloutResult"):  # type: ignore[valid-type]
-        number = PolicyId(number_of(policy, "Policy"))
+        number = PolicyId(number_of(policy, "Policy", "policy"))
         return RolloutPreview.of(await previews.preview(info.context.ctx, number, image, also or (), sample))
 
     @strawberry.field(
@@ -81,4 +84,4 @@ class Query(
         policy: Annotated[strawberry.ID, _ID],
         image: Annotated[ImageReference, strawberry.argument(description="The image, or a bare repository.")],
     ) -> or_error(PolicyTest, "TestPolicyResult"):  # type: ignore[valid-type]
-        return PolicyTest.of(await trials.trial(info.context.ctx, PolicyId(number_of(policy, "Policy")), image))
+        return PolicyTest.of(await trials.trial(info.context.ctx, PolicyId(number_of(policy, "Policy", "policy")), image))

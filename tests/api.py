@@ -46,13 +46,13 @@ class Api:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
-    async def change(self, mutation: str, wanted: str = "__typename", **values: Any) -> Any:
+    async def change(self, mutation: str, wanted: str = "__typename", /, **values: Any) -> Any:
         """The payload of a mutation that was not refused, with the fields that are wanted."""
         answer = (await self.graphql(mutation_of(mutation, wanted), input=values))["done"]
         assert "refused" not in answer, answer
         return answer
 
-    async def refusal(self, mutation: str, **values: Any) -> tuple[str, str]:
+    async def refusal(self, mutation: str, /, **values: Any) -> tuple[str, str]:
         """The code and the sentence of a mutation that changed nothing."""
         answer = (await self.graphql(mutation_of(mutation, "__typename"), input=values))["done"]
         return answer["refused"], answer["message"]

@@ -58,7 +58,7 @@ class Terminal:
 
     def shell(self, line: str, environment: Environment) -> AbstractAsyncContextManager["Command"]:
         """A line of shell in which rollwave is installed, while it runs."""
-        return self._running("sh", "-c", f'rollwave() {{ {shlex.join(ROLLWAVE)} "$@"; }}; {line}', **environment)
+        return self._running("sh", "-c", f'rollwave() {{ {shlex.join(ROLLWAVE)} "$@"; }}; {line}', environment=environment)
 
     @asynccontextmanager
     async def _running(self, *arguments: str, stderr: int = PIPE, environment: Environment = None) -> AsyncIterator["Command"]:

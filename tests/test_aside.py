@@ -88,14 +88,14 @@ async def test_a_hold_ends_by_itself_and_a_pin_does_not(operator: Context, clock
     await a_policy(operator, update_strategy="auto")
     await _pin(operator, pinned)
     await _hold(operator, held, days=1)
-    told = [await aside.of_device(operator, device) for device in (pinned, held)]
+    told = [(await aside.of_devices(operator, [device])).get(device) for device in (pinned, held)]
     assert [(one.kind, one.until is None, one.by, one.reason) for one in told if one] == [
         (AsideKind.PINNED, True, "ops", "a fair"), (AsideKind.HELD, False, "ops", "a fair"),
     ]  # fmt: skip
     clock.advance(days=1)
 
-    assert await aside.of_device(operator, held) is None
-    assert await aside.of_device(operator, pinned) == told[0]
+    assert (await aside.of_devices(operator, [held])).get(held) is None
+    assert (await aside.of_devices(operator, [pinned])).get(pinned) == told[0]
     rollout = await push(operator, "nginx:2.0.0")
     await reconcile(operator.db)
     assert await _members(operator, rollout) == [held]
@@ -224,13 +224,13 @@ async def test_a_device_that_failed_in_so_many_rollouts_in_a_row_is_set_aside_un
         await talking.report(operator, bad, found.uuid, Report({"1001": {"services": [service]}}, None))
     assert bad is not None
 
-    told = await aside.of_device(operator, bad)
+    told = (await aside.of_devices(operator, [bad])).get(bad)
     assert told is not None
     assert (told.kind, told.by, told.reason) == (AsideKind.QUARANTINED, "rollwave", "it failed in 2 rollouts in a row")
     with pytest.raises(Conflict, match="release it first"):
         await _hold(operator, bad)
     await _release(operator, bad)
-    assert await aside.of_device(operator, bad) is None
+    assert (await aside.of_devices(operator, [bad])).get(bad) is None
 
 
 async def test_a_hold_is_replaced_by_a_hold_and_a_pin_only_released(operator: Context) -> None:
@@ -246,7 +246,7 @@ async def test_a_hold_is_replaced_by_a_hold_and_a_pin_only_released(operator: Co
     assert await everything(operator.db) == before
     await _release(operator, device)
     await _release(operator, device)
-    assert await aside.of_device(operator, device) is None
+    assert (await aside.of_devices(operator, [device])).get(device) is None
 
 
 async def test_what_makes_no_sense_is_refused_and_changes_nothing(operator: Context) -> None:

@@ -144,7 +144,7 @@ async def test_a_page_that_fails_too_often_makes_the_device_unhealthy_whatever_i
 
 
 async def _explained(operator: Context, device: DeviceId) -> str:
-    [service] = (await explanations.of_device(operator, device)).services
+    [service] = (await explanations.of_devices(operator, [device]))[device].services
     return " ".join(service.sentences)
 
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import socket
 import stat
 from dataclasses import replace
@@ -95,6 +96,17 @@ async def test_when_the_time_is_over_the_command_ends_with_4_and_the_rollout_goe
 
     assert ended.code == 4
     assert "the time is over; the rollout is in progress, and goes on" in ended.err
+    assert await api.status() == "IN_PROGRESS"
+
+
+async def test_ctrl_c_ends_with_130_without_a_traceback_and_the_rollout_goes_on(api: Api, terminal: Terminal) -> None:
+    await _under_way(api)
+    async with terminal.running("rollouts", "wait", "1") as command:
+        await command.says("in progress")
+        command.process.send_signal(signal.SIGINT)
+        ended = await command.end()
+
+    assert (ended.code, ended.out, ended.err.strip()) == (130, "", "")
     assert await api.status() == "IN_PROGRESS"
 
 

@@ -14,7 +14,7 @@ from monitor.janitor import tidy
 from monitor.reconciler import reconcile
 from resolvers import aside, devices, policies, rollouts
 from resolvers.context import Context
-from resolvers.explanations import of_device
+from resolvers.explanations import of_devices
 from resolvers.targets import set_target
 from tests import talking
 from tests.api import everything
@@ -24,7 +24,7 @@ from tools.crowd import crowd
 
 
 async def _why(operator: Context, device: DeviceId) -> Explained:
-    [explained] = (await of_device(operator, device)).services
+    [explained] = (await of_devices(operator, [device]))[device].services
     return explained
 
 
@@ -232,11 +232,11 @@ async def test_every_service_has_its_own_story_and_a_device_without_any_has_none
     rollout = await a_rollout(operator, 1, update_strategy="auto")
     await everybody_says(operator.db, rollout.id, Outcome.RUNNING)
 
-    told = (await of_device(operator, device)).services
+    told = (await of_devices(operator, [device]))[device].services
 
     assert [(one.service, str(one.image), one.rollout_id) for one in told] == [("bus", "nats:2", None), ("web", "nginx:2.0.0", rollout.id)]
     await set_target(operator, await _uuid(operator, device), {})
-    assert (await of_device(operator, device)).services == ()
+    assert (await of_devices(operator, [device]))[device].services == ()
 
 
 async def test_to_explain_changes_nothing(operator: Context) -> None:

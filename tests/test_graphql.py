@@ -13,6 +13,7 @@ from schema.nodes import node_id
 from server.process import Running
 from tests.api import Agent, Api, eventually, everything, flat, mutation_of, nth, web
 from tests.clock import MovableClock
+from tests.roots import MOVES, MUTATIONS, ONE_ROLLOUT, POLICY, QUERIES, ROLLOUT, ROOTS
 from tests.transports import bearer, socket
 
 UNKNOWN = nth(999)
@@ -20,84 +21,6 @@ EVENTS = """subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, aft
   cursor name deviceUuid revision data } }"""
 PROGRESS = """subscription ($id: ID!) { rolloutProgress(id: $id) {
   status revision offeredDevices totalDevices failureRate devices { pending scheduled updating updated } } }"""
-POLICY, ROLLOUT = node_id("Policy", 1), node_id("Rollout", 1)
-MOVES = ("start", "pause", "resume", "retry", "cancel", "rollBack", "replan")
-
-# One call of every root field.
-QUERIES = {
-    "node": f'{{ node(id: "{ROLLOUT}") {{ id }} }}',
-    "nodes": f'{{ nodes(ids: ["{ROLLOUT}"]) {{ id }} }}',
-    "policy": "{ policy(number: 1) { id } }",
-    "policies": "{ policies { nodes { id } } }",
-    "rollout": "{ rollout(number: 1) { id } }",
-    "rollouts": "{ rollouts { nodes { id } } }",
-    "previewRollout": f'{{ previewRollout(policy: "{POLICY}", image: "nginx:1.28") {{ __typename }} }}',
-    "device": f'{{ device(uuid: "{nth(1)}") {{ uuid }} }}',
-    "devices": "{ devices { nodes { uuid } } }",
-    "fleet": "{ fleet { name } }",
-    "fleets": "{ fleets { nodes { name } } }",
-    "testPolicy": f'{{ testPolicy(policy: "{POLICY}", image: "nginx:1.28") {{ __typename }} }}',
-    "provisioningKey": "{ provisioningKey(number: 1) { id } }",
-    "provisioningKeys": "{ provisioningKeys { nodes { id } } }",
-    "webhookEndpoint": "{ webhookEndpoint(number: 1) { id } }",
-    "webhookEndpoints": "{ webhookEndpoints { nodes { id } } }",
-    "delivery": "{ delivery(number: 1) { id } }",
-    "deliveries": "{ deliveries { nodes { id } } }",
-    "push": "{ push(number: 1) { id } }",
-    "pushes": "{ pushes { nodes { id } } }",
-    "registries": "{ registries { nodes { host } } }",
-    "repository": '{ repository(name: "nginx") { name } }',
-    "repositories": "{ repositories { nodes { name } } }",
-    "polledRepositories": "{ polledRepositories { nodes { id } } }",
-    "knownImages": "{ knownImages { nodes { id } } }",
-    "token": "{ token(number: 1) { id } }",
-    "tokens": "{ tokens { nodes { id } } }",
-    "audit": "{ audit { nodes { id } } }",
-}
-ONE_POLICY, ONE_ROLLOUT, ONE_ENDPOINT = {"id": POLICY}, {"id": ROLLOUT}, {"id": node_id("WebhookEndpoint", 1)}
-ONE_DEVICE, ALL_DEVICES, UNTIL = {"uuid": nth(1)}, {"devices": {"all": True}}, {"until": "2030-01-31T06:00:00Z"}
-PATCH = {"app": "1001", "service": "web", "patch": {"image": "nginx:1.20"}}
-MUTATIONS: dict[str, dict[str, Any]] = {
-    "createPolicy": {"imagePattern": "redis", "updateStrategy": "AUTO"},
-    "updatePolicy": {**ONE_POLICY, "enabled": False},
-    **{f"{verb}Policy": ONE_POLICY for verb in ("enable", "disable", "delete")},
-    "unblockRelease": {**ONE_POLICY, "image": "nginx:1.27"},
-    "createRollout": {"policy": POLICY, "image": "nginx:1.28"},
-    **{f"{move}Rollout": ONE_ROLLOUT for move in MOVES},
-    "promoteRollout": {**ONE_ROLLOUT, "batch": 1},
-    "approveRollout": {**ONE_ROLLOUT, "checksum": ""},
-    "rejectRollout": {**ONE_ROLLOUT, "checksum": ""},
-    "rollBackBatch": {**ONE_ROLLOUT, "batch": 1},
-    "rollBackDevice": {**ONE_ROLLOUT, **ONE_DEVICE},
-    "setDeviceTarget": {**ONE_DEVICE, "apps": {}},
-    "patchDeviceTarget": {**ONE_DEVICE, **PATCH},
-    "patchDeviceTargets": {**ALL_DEVICES, **PATCH},
-    "labelDevices": {**ALL_DEVICES, "set": {"site": "north"}},
-    "pinDevices": ALL_DEVICES,
-    "holdDevices": {**ALL_DEVICES, **UNTIL},
-    "releaseDevices": ALL_DEVICES,
-    "setDeviceLabels": {**ONE_DEVICE, "labels": {"site": "north"}},
-    "pinDevice": {**ONE_DEVICE, "reason": "a fair"},
-    "holdDevice": {**ONE_DEVICE, **UNTIL},
-    **{f"{verb}Device": ONE_DEVICE for verb in ("release", "accept", "revoke", "restore")},
-    "resetDeviceKey": ONE_DEVICE,
-    "createProvisioningKey": {"name": "hall"},
-    "revokeProvisioningKey": {"id": node_id("ProvisioningKey", 1)},
-    "createWebhookEndpoint": {"name": "ci", "sender": "GENERIC"},
-    "rotateWebhookSecret": ONE_ENDPOINT,
-    **{f"{verb}WebhookEndpoint": ONE_ENDPOINT for verb in ("enable", "disable", "delete")},
-    "replayDelivery": {"id": node_id("Delivery", 1)},
-    "setRegistry": {"host": "docker.io"},
-    "removeRegistry": {"host": "docker.io"},
-    **{f"{verb}Image": {"name": "nginx"} for verb in ("approve", "reject", "deprecate")},
-    "createToken": {"name": "ann"},
-    "revokeToken": {"id": node_id("Token", 1)},
-}
-SUBSCRIPTIONS = {
-    "rolloutProgress": f'subscription {{ rolloutProgress(id: "{ROLLOUT}") {{ status }} }}',
-    "rolloutEvents": f'subscription {{ rolloutEvents(id: "{ROLLOUT}") {{ type }} }}',
-}
-ROOTS = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}
 
 
 async def started(api: Api, *images: str, number: int = 1, **settings: Any) -> list[Agent]:
@@ -255,7 +178,7 @@ async def test_a_policy_is_made_changed_switched_and_taken_away(api: Api) -> Non
             "policy"
         ]
 
-    now = {"imagePattern": "nginx*", "fleet": None, "stagedBatches": 3, "enabled": True}
+    now: dict[str, Any] = {"imagePattern": "nginx*", "fleet": None, "stagedBatches": 3, "enabled": True}
     assert await changed() == now
     assert await changed(fleet="plant-a", stagedBatches=5) == (now := {**now, "fleet": {"name": "plant-a"}, "stagedBatches": 5})
     assert await changed(imagePattern="redis:7*") == (now := {**now, "imagePattern": "redis:7*"})
@@ -346,7 +269,7 @@ async def test_every_list_comes_in_pages(api: Api) -> None:
     ]
 
     for name, key, size in lists:
-        shown = f"edges {{ cursor node {{ {key} }} }} nodes {{ {key} }} pageInfo {{ {PAGE_INFO} }}"
+        shown = f"edges {{ cursor node {{ {key} }} }} nodes {{ {key} }} pageInfo {{ {PAGE_INFO} }} totalCount"
         called = name.replace("AT", "first: $first, after: $after").replace("PAGE", shown)
         document = f"query ($first: Int! = 50, $after: String) {{ {called} }}"
 
@@ -357,6 +280,7 @@ async def test_every_list_comes_in_pages(api: Api) -> None:
         whole = await page()
         assert len(whole["nodes"]) == (size or len(whole["nodes"])) > 0, name
         assert [edge["node"] for edge in whole["edges"]] == whole["nodes"]
+        assert (total := whole["totalCount"]) == len(whole["nodes"]), name
         found: list[Any] = []
         after, more = None, True
         while more:
@@ -369,7 +293,7 @@ async def test_every_list_comes_in_pages(api: Api) -> None:
             assert (info["startCursor"], after) == (part["edges"][0]["cursor"], part["edges"][-1]["cursor"])
         assert found == whole["nodes"], name
         info = {"hasNextPage": False, "hasPreviousPage": True, "startCursor": None, "endCursor": None}
-        assert await page(after=after) == {"edges": [], "nodes": [], "pageInfo": info}
+        assert await page(after=after) == {"edges": [], "nodes": [], "pageInfo": info, "totalCount": total}
         for first in (0, 101, -1, 2**31 - 1):
             code, words = await api.refused(document, first=first)
             assert (code, words) == ("BAD_USER_INPUT", "first: 1 to 100"), (name, first)

@@ -151,7 +151,7 @@ async def test_devices_that_are_not_let_in_join_no_rollout_and_each_is_told_why(
         "it was revoked, until an operator restores it", "it waits to be accepted by an operator",
     ]  # fmt: skip
     assert list(await _members(operator, rollout)) == [free]
-    [of_revoked], [of_waiting] = [(await explanations.of_device(operator, device)).services for device in (revoked, waiting)]
+    [of_revoked], [of_waiting] = [(await explanations.of_devices(operator, [device]))[device].services for device in (revoked, waiting)]
     assert any(said.startswith("it was revoked at ") for said in of_revoked.sentences)
     assert "it waits to be accepted by an operator: it is told nothing meanwhile, and no rollout begins on it" in of_waiting.sentences
     assert of_waiting.sentences[-1] == "an operator may change it"

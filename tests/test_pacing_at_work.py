@@ -293,7 +293,7 @@ async def test_beside_one_of_a_pair_that_failed_the_other_is_passed_over_until_t
     assert await _status(field, rollout, partner) == DeviceStatus.DEFERRED
     await field.later(days=1)
     assert await field.polls(partner) == "nginx:1.0.0"
-    [why] = (await explanations.of_device(field.operator, partner)).services
+    [why] = (await explanations.of_devices(field.operator, [partner]))[partner].services
     assert f"for {await field.uuid(broken)} shares its label and failed" in " ".join(why.sentences)
     await field.obey([broken])
     await field.later(minutes=1)

@@ -35,7 +35,7 @@ async def register(api: Api, key: str, number: int = 1) -> tuple[int, Any]:
 
 async def test_a_key_is_shown_once_and_what_is_kept_of_it_does_not_tell(server: Running, api: Api) -> None:
     expires = await at(server.db) + timedelta(days=30)
-    wanted = {
+    wanted: dict[str, Any] = {
         "name": "hall 3", "fleet": "plant-a", "labels": {"site": "north"}, "maxUses": 40, "expiresAt": expires.isoformat(),
         "needsAcceptance": True,
     }  # fmt: skip

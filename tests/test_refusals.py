@@ -19,7 +19,9 @@ LEAST = {"image_pattern": "nginx*", "update_strategy": "staged"}
         ("selector, character 3: expected =", []),
         ("“x: y” is not a tag", []),
         ("a pattern is about tags, not digests: leave it out", []),
-        ("labels must be an object", []),
+        ("labels must be an object", [Problem(("labels",), "must be an object")]),
+        ("apps.1001.services[0] needs a serviceName", [Problem(("apps", "1001", "services", "0"), "needs a serviceName")]),
+        ("the body must be JSON", []),
     ],
 )
 def test_a_sentence_that_begins_with_a_field_is_about_that_field(message: str, problems: list[Problem]) -> None:

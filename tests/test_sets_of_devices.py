@@ -116,7 +116,7 @@ def asked(world: World) -> dict[str, tuple[Asked, Sequence[Any]]]:
         "targets": devices.targets_of,
         "current states": devices.current_states_of,
         "asides": aside.of_devices,
-        "differences": fleet.differences_of_many,
+        "differences": fleet.differences_of,
         "their keys": provisioning.of_devices,
         "places": lambda ctx, ids: devices.places_of(ctx, ids, RolloutId(LAST), 10),
         "how many places": devices.count_places_of,

@@ -8,6 +8,7 @@ import aiohttp
 
 from schema.nodes import node_id
 from tests.api import Api, eventually
+from tests.roots import SUBSCRIPTIONS
 
 NEW = "application/graphql-response+json"
 OLD = "application/json"
@@ -103,4 +104,4 @@ async def endless(api: Api) -> str:
     await api.policy()
     await api.push("nginx:1.27")
     await eventually(api.status, "IN_PROGRESS")
-    return f'subscription {{ rolloutEvents(id: "{node_id("Rollout", 1)}") {{ type }} }}'
+    return SUBSCRIPTIONS["rolloutEvents"]

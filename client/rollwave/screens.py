@@ -6,6 +6,7 @@ from typing import Protocol
 
 from rich import progress as bars
 from rich.console import Console
+from rich.markup import escape
 
 from rollwave.api.enums import RolloutStatus
 from rollwave.api.fragments import Progress
@@ -52,14 +53,14 @@ class Bar:
 
     def __init__(self, drawn: bars.Progress, name: str) -> None:
         self._drawn = drawn
-        self._task = drawn.add_task(_unmarked(printable(name)), total=None, where="…", devices="")
+        self._task = drawn.add_task(escape(printable(name)), total=None, where="…", devices="")
 
     def show(self, progress: Progress) -> None:
         colour = COLOURS.get(progress.status, "cyan")
         running = progress.devices.updated + progress.devices.healthy
         self._drawn.update(
             self._task, completed=running, total=progress.total_devices or None,
-            where=f"[{colour}]{_unmarked(standing(progress))}[/]", devices=_unmarked(counted(progress)),
+            where=f"[{colour}]{escape(standing(progress))}[/]", devices=escape(counted(progress)),
         )  # fmt: skip
 
     def note(self, sentence: str) -> None:
@@ -78,9 +79,6 @@ def screen(name: str, *, lines: bool = False) -> Iterator[Screen]:
 
 
 def _bar(terminal: Console) -> bars.Progress:
-    columns = ("{task.description}", bars.BarColumn(), bars.TaskProgressColumn(), "{task.fields[where]}\n{task.fields[devices]}")
-    return bars.Progress(*columns, bars.TimeElapsedColumn(), console=terminal)
-
-
-def _unmarked(text: str) -> str:
-    return text.replace("[", r"\[")
+    where = bars.TextColumn("{task.fields[where]}\n{task.fields[devices]}")
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.TaskProgressColumn(), where, bars.TimeElapsedColumn())
+    return bars.Progress(*columns, console=terminal)

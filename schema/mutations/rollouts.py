@@ -162,7 +162,7 @@ class RollBackDevicePayload(_RolloutPayload):
 class RolloutMutation:
     @mutation("Roll an image out by hand, to the devices that a policy governs.")
     async def create_rollout(self, info: Info, input: CreateRolloutInput) -> CreateRolloutPayload:  # noqa: A002
-        policy = PolicyId(number_of(input.policy, "Policy"))
+        policy = PolicyId(number_of(input.policy, "Policy", "policy"))
         made = await images.create_rollout(info.context.ctx, policy, input.image, input.also, idempotency_key=input.idempotency_key)
         return CreateRolloutPayload(rollout=Rollout.of(made))
 

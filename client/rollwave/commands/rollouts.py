@@ -99,7 +99,7 @@ async def create(
     rollout = moved(await rollwave.create_rollout(wanted))
     if waits:
         click.echo(f"created rollout {rollout.number}", err=True)
-        return await wait(rollwave, rollout.id, Wait(at_most, patience, lines=True, as_json=as_json))
+        return await wait(rollwave, rollout.id, Wait(f"rollout {rollout.number}", at_most, patience, lines=True, as_json=as_json))
     moves.tell(rollout, as_json)
     return End.GOOD
 
@@ -115,7 +115,8 @@ async def watch(rollwave: Rollwave, rollout: str, at_most: float | None, patienc
 
     Connects again by itself when the server restarts. Ends as `rollwave rollouts wait` does.
     """
-    return await wait(rollwave, (await rollout_by(rollwave, rollout)).id, Wait(at_most, patience, as_json=as_json))
+    one = await rollout_by(rollwave, rollout)
+    return await wait(rollwave, one.id, Wait(f"rollout {one.number}", at_most, patience, as_json=as_json))
 
 
 @rollouts.command("wait")
@@ -135,7 +136,8 @@ async def wait_for(rollwave: Rollwave, rollout: str, at_most: float | None, pati
               4: the time was over; the rollout goes on
               5: the server cannot be reached
     """
-    return await wait(rollwave, (await rollout_by(rollwave, rollout)).id, Wait(at_most, patience, lines=True, as_json=as_json))
+    one = await rollout_by(rollwave, rollout)
+    return await wait(rollwave, one.id, Wait(f"rollout {one.number}", at_most, patience, lines=True, as_json=as_json))
 
 
 for move in moves.ALL:

@@ -21,6 +21,8 @@ WAITING = {RolloutStatus.PENDING, RolloutStatus.PAUSED}
 class Wait:
     """How somebody wants to wait for a rollout."""
 
+    name: str
+    """Of the rollout."""
     at_most: float | None = None
     patience: float = 60
     lines: bool = False
@@ -43,7 +45,7 @@ async def wait(rollwave: Rollwave, rollout_id: str, how: Wait) -> End:
 
 
 async def _watch(rollwave: Rollwave, rollout_id: str, how: Wait) -> None:
-    with screen("running it", lines=how.lines) as shown:
+    with screen(how.name, lines=how.lines) as shown:
         moments = follow(rollwave, rollout_id, patience=how.patience, lost=lambda why: shown.note(f"{why}; trying again"))
         async with aclosing(moments):
             async for progress in moments:
