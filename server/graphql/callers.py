@@ -5,38 +5,71 @@ themselves, as they would a cookie, so a page elsewhere can make them ask, but a
 header, and JSON as the content type, need a preflight, which only the origins that are set pass.
 """
 
+import time
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
+from strawberry.types.execution import PreExecutionError
 
 from domain.actors import Permission
+from domain.errors import Refused
 from resolvers import tokens
-from resolvers.context import Context
+from resolvers.context import AWAY, Context
+from schema.errors import shown
 from schema.session import Session
 from server.auth import bearer
+from server.graphql.operations import Results
 from server.wiring import Wiring
 
+# Seconds for which who it is stays true on a connection that lasts; then whoever is told something is looked up again, by one statement.
+LOOK_AGAIN = 30.0
+_GONE: tuple[type[Exception], ...] = (Refused, *AWAY)
 
-async def of(request: HTTPConnection) -> Context:
-    """Whose token the request carries; raises Unauthenticated if it is nobody's, before anything else of the request is read."""
-    return await _holder(request, request.headers.get("authorization"))
+
+class Caller:
+    """The holder of a token, for as long as it lets him in."""
+
+    def __init__(self, wiring: Wiring, authorization: str | None) -> None:
+        self._wiring = wiring
+        self._token = bearer(authorization)
+        self._ctx: Context | None = None
+        self._looked = 0.0
+
+    async def context(self) -> Context:
+        """What his use cases are given; raises Unauthenticated from when on the token is nobody's."""
+        now = time.monotonic()
+        if self._ctx is None or now - self._looked >= LOOK_AGAIN:
+            actor = await tokens.actor(self._wiring.db, self._token)
+            actor.must(Permission.READ)
+            self._ctx, self._looked = self._wiring.context(actor), now
+        return self._ctx
+
+    async def session(self, request: str) -> Session:
+        """What one operation of his is given."""
+        return Session(replace(await self.context(), request_id=request), self._wiring.budget)
+
+    async def hears(self, results: Results) -> Results:
+        """The results of an operation, as long as he may hear them."""
+        async with aclosing(results):
+            async for result in results:
+                try:
+                    await self.context()
+                except _GONE as gone:
+                    yield PreExecutionError(None, [shown(GraphQLError("", original_error=gone))])
+                    return
+                yield result
 
 
-async def introduced(socket: WebSocket, payload: dict[str, Any]) -> Context:
-    """Who introduces himself with this; raises Unauthenticated. Browsers cannot set headers on a WebSocket, others may."""
+def of(request: HTTPConnection) -> Caller:
+    """Whose token a request carries."""
+    return Caller(Wiring.of(request), request.headers.get("authorization"))
+
+
+def introduced(socket: WebSocket, payload: dict[str, Any]) -> Caller:
+    """Who introduces himself with this. Browsers cannot set headers on a WebSocket, others may."""
     said = next((value for name, value in payload.items() if name.lower() == "authorization"), None)
-    return await _holder(socket, said if isinstance(said, str) else socket.headers.get("authorization"))
-
-
-def session(connection: HTTPConnection, ctx: Context, request: str) -> Session:
-    """What one operation of this caller is given."""
-    return Session(replace(ctx, request_id=request), Wiring.of(connection).budget)
-
-
-async def _holder(connection: HTTPConnection, authorization: str | None) -> Context:
-    wiring = Wiring.of(connection)
-    actor = await tokens.actor(wiring.db, bearer(authorization))
-    actor.must(Permission.READ)
-    return wiring.context(actor)
+    return Caller(Wiring.of(socket), said if isinstance(said, str) else socket.headers.get("authorization"))

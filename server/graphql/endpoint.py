@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
-from schema.session import Session
 from server.graphql import answers, callers, graphiql, http, requests
+from server.graphql.callers import Caller
 from server.graphql.negotiation import Accept
 from server.graphql.operations import Operations
 from server.graphql.socket import Socket
@@ -56,9 +56,9 @@ class Endpoint:
             response = await self._response(Request(scope, receive))
             await response(scope, receive, send)
 
-    async def session(self, request: Request, name: str) -> Session:
-        """What an operation over HTTP is given; raises Unauthenticated."""
-        return callers.session(request, await callers.of(request), name)
+    def caller(self, request: Request) -> Caller:
+        """Who asks over HTTP."""
+        return callers.of(request)
 
     async def _socket(self, socket: WebSocket) -> None:
         if _is_from_here(socket.headers) or normalize_origin(socket.headers["origin"]) in self._origins:
@@ -82,7 +82,7 @@ class Endpoint:
             raise HTTPException(405, f"{request.method} is not for GraphQL", ALLOW)
         if self._graphiql and request.method != "POST" and accept.page():
             return graphiql.page()
-        return await http.execute(request, self.operations, accept.answer(), await self.session(request, name))
+        return await http.execute(request, self.operations, accept.answer(), self.caller(request), name)
 
 
 def _is_from_here(headers: Headers) -> bool:

@@ -6,9 +6,8 @@ from starlette.types import ASGIApp
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from schema.session import Session
 from server.graphql import answers, asked
-from server.graphql.asked import Asked
+from server.graphql.callers import Caller
 from server.graphql.events import Events
 from server.graphql.negotiation import EVENTS, GRAPHQL, JSON, Answer
 from server.graphql.operations import ALL, Operations
@@ -19,24 +18,21 @@ _AT_ONCE = {"GET": _QUERY, "HEAD": _QUERY, "POST": _QUERY | {OperationType.MUTAT
 _AS_EVENTS = {"GET": _QUERY | {OperationType.SUBSCRIPTION}, "HEAD": _QUERY, "POST": ALL}
 
 
-async def execute(request: Request, operations: Operations, answer: Answer, session: Session) -> ASGIApp:
-    """The response to what is asked; raises what answers.refusal tells."""
+async def execute(request: Request, operations: Operations, answer: Answer, caller: Caller, name: str) -> ASGIApp:
+    """The response to what is asked; raises what answers.refusal tells, Unauthenticated before anything else of the request is read."""
+    session = await caller.session(name)
     if answer.media is None and not answer.events:
         raise HTTPException(406, f"answers are {GRAPHQL} or {JSON}, and streams {EVENTS}")
     what = await asked.in_body(request) if request.method == "POST" else asked.in_address(request)
     if answer.media is None:
-        return await _events(request, operations, what, session)
+        return Events(caller.hears(await operations.stream(what, session, _AS_EVENTS[request.method])), session)
     try:
         result = await operations.execute(what, session, _AT_ONCE[request.method])
     except InvalidOperationTypeError as other:
         if not (answer.events and other.operation_type in _AS_EVENTS[request.method]):
             raise _not_that_way(other.operation_type) from other
-        return await _events(request, operations, what, session)
-    return answers.answer(result, answer.media, session.request_id)
-
-
-async def _events(request: Request, operations: Operations, what: Asked, session: Session) -> ASGIApp:
-    return Events(await operations.stream(what, session, _AS_EVENTS[request.method]), session)
+        return Events(caller.hears(await operations.stream(what, session, _AS_EVENTS[request.method])), session)
+    return answers.answer(result, answer.media, name)
 
 
 def _not_that_way(kind: OperationType) -> HTTPException:

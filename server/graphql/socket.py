@@ -8,13 +8,12 @@ from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.errors import BadInput
-from resolvers.context import Context
-from schema.session import Session
 from server.graphql import callers, requests
 from server.graphql.answers import encoded, is_request_error, named, payload
 from server.graphql.asked import Asked
+from server.graphql.callers import Caller
 from server.graphql.messages import PROTOCOL, Closing, Code, Message, closing
-from server.graphql.operations import Operations
+from server.graphql.operations import Operations, Results
 from server.graphql.pace import Pace
 
 log = logging.getLogger(__name__)
@@ -54,11 +53,11 @@ class Socket:
             await self._stop()
 
     async def _converse(self) -> None:
-        # Who it is stays true for as long as the connection lasts; what ends it earlier would close it from beside this loop.
-        ctx = await callers.introduced(self._socket, (await self._introduction()).payload or {})
+        caller = callers.introduced(self._socket, (await self._introduction()).payload or {})
+        await caller.context()
         await self._send({"type": "connection_ack"})
         while True:
-            await self._heed(await self._message(), ctx)
+            await self._heed(await self._message(), caller)
 
     async def _introduction(self) -> Message:
         try:
@@ -74,10 +73,10 @@ class Socket:
             raise Closing(Code.UNAUTHORIZED, "connection_init comes first")
         await self._heed_any(message)
 
-    async def _heed(self, message: Message, ctx: Context) -> None:
+    async def _heed(self, message: Message, caller: Caller) -> None:
         match message.kind:
             case "subscribe":
-                await self._subscribe(message, ctx)
+                await self._subscribe(message, caller)
             case "complete":
                 self._leave(message.id)
             case "connection_init":
@@ -94,7 +93,7 @@ class Socket:
             case unknown:
                 raise Closing(Code.BAD_REQUEST, f"clients send no “{unknown}”")
 
-    async def _subscribe(self, message: Message, ctx: Context) -> None:
+    async def _subscribe(self, message: Message, caller: Caller) -> None:
         if message.id in self._running:
             raise Closing(Code.SUBSCRIBER_EXISTS, f"Subscriber for {message.id} already exists")  # in the words of the protocol
         if message.payload is None:
@@ -103,12 +102,13 @@ class Socket:
         if len(self._tasks) >= MOST_OPERATIONS:
             await self._refuse(message.id)
         else:
-            self._begin(message.id, asked, ctx)
+            await self._begin(message.id, asked, caller)
 
-    def _begin(self, id_: str, asked: Asked, ctx: Context) -> None:
+    async def _begin(self, id_: str, asked: Asked, caller: Caller) -> None:
         self._begun += 1
-        session = callers.session(self._socket, ctx, f"{self._request}.{self._begun}")
-        self._running[id_] = task = asyncio.create_task(self._run(id_, asked, session))
+        session = await caller.session(f"{self._request}.{self._begun}")
+        results = caller.hears(await self._operations.stream(asked, session))
+        self._running[id_] = task = asyncio.create_task(self._run(id_, results, session.request_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -116,23 +116,23 @@ class Socket:
         if task := self._running.pop(id_, None):
             task.cancel()
 
-    async def _run(self, id_: str, asked: Asked, session: Session) -> None:
+    async def _run(self, id_: str, results: Results, request: str) -> None:
         try:
-            last = await self._tell(id_, asked, session)
+            last = await self._tell(id_, results, request)
         except WebSocketDisconnect:
             return
         except Exception as error:
-            log.exception("an operation could not be answered (request %s)", session.request_id)
-            last = {"type": "error", "payload": [named(GraphQLError("", original_error=error), session.request_id)]}
+            log.exception("an operation could not be answered (request %s)", request)
+            last = {"type": "error", "payload": [named(GraphQLError("", original_error=error), request)]}
         del self._running[id_]  # before the last message, after which the client may use the id again
         with suppress(WebSocketDisconnect):
             await self._send({"id": id_, **last})
 
-    async def _tell(self, id_: str, asked: Asked, session: Session) -> dict[str, object]:
+    async def _tell(self, id_: str, results: Results, request: str) -> dict[str, object]:
         """Say all there is to say, but for the last message."""
-        async with aclosing(await self._operations.stream(asked, session)) as results:
+        async with aclosing(results):
             async for result in results:
-                said = payload(result, session.request_id)
+                said = payload(result, request)
                 if is_request_error(result):
                     return {"type": "error", "payload": said["errors"]}
                 await self._send({"id": id_, "type": "next", "payload": said})
