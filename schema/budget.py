@@ -7,6 +7,7 @@ from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
+from domain.actors import Actor
 from domain.errors import Limited
 from schema.costs import MOST_POINTS, cost
 from schema.definitions import name_of
@@ -54,10 +55,15 @@ def _charged(session: Any, points: int) -> dict[str, int] | None:
     if session.budget is None:
         return None
     try:
-        left = session.budget.charge(session.ctx.actor.name, points)
+        left = session.budget.charge(_payer(session.ctx.actor), points)
     except Limited as limited:
         raise GraphQLError(str(limited), extensions={"code": "RATE_LIMITED", "retryAfterSeconds": limited.retry_after}) from limited
     return {"requested": points, "limit": left.limit, "remaining": left.remaining, "resetSeconds": left.reset_seconds}
+
+
+def _payer(actor: Actor) -> str:
+    """Each token pays for itself, whatever it is called."""
+    return actor.name if actor.token is None else f"token {actor.token}"
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -5,23 +5,16 @@ from contextlib import AbstractContextManager, nullcontext
 from starlette.requests import HTTPConnection
 
 from domain.actors import Actor
-from resolvers import tokens
 from resolvers.context import Context
 from resolvers.devices import canonical
 from resolvers.identity import Claim
 from server.wiring import Wiring
-from storage.database import Database
 
 
 def bearer(authorization: str | None) -> str | None:
     """The token of an “Authorization: Bearer …” header."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-async def operator(db: Database, request: HTTPConnection) -> Actor:
-    """The operator whose token the request carries, or NOBODY."""
-    return await tokens.actor(db, bearer(request.headers.get("authorization")))
 
 
 def anybody(request: HTTPConnection) -> Context:

@@ -50,7 +50,8 @@ async def said(ws: aiohttp.ClientWebSocketResponse) -> set[str]:
 
 async def test_streams_are_cut_off_and_not_told_that_all_is_said(database_url: str, settings: Settings) -> None:
     async with stoppable(settings, database_url) as (api, stop):
-        async with asked(api, json={"query": await endless(api)}, headers=AS_EVENTS) as response:
+        subscription = await endless(api)
+        async with asked(api, json={"query": subscription}, headers=AS_EVENTS) as response:
             told = lines(response)
             await anext(told)
             await stop()

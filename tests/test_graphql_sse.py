@@ -21,7 +21,7 @@ async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, An
     assert response.content_type == EVENTS
     while line := await response.content.readuntil(b"\n\n"):
         event, _, data = line.decode().rstrip("\n").partition("\n")
-        yield event.removeprefix("event: "), uncharged(json.loads(told)) if (told := data.removeprefix("data: ")) else None
+        yield event.removeprefix("event: "), uncharged(json.loads(content)) if (content := data.removeprefix("data: ")) else None
         if event == "event: complete":
             assert await response.content.read() == b""
             return

@@ -1,6 +1,8 @@
 """What can be set from outside, and what is said when it makes no sense."""
 
 import asyncio
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from resolvers import tokens
+from server import settings
 from server.embedded import default_data_dir
 from server.settings import BadSetting, Settings
 from storage.database import Database
@@ -29,6 +32,7 @@ def test_every_setting_is_read() -> None:
         "ROLLWAVE_PORT": "0",
         "ROLLWAVE_WEBHOOK_SECRET": "a secret of twenty-three",
         "ROLLWAVE_GRAPHIQL": "1",
+        "ROLLWAVE_GRAPHQL_POINTS": "5000",
         "ROLLWAVE_ALLOWED_ORIGINS": "https://Fleet.example:443, http://localhost:5173",
     }
     assert Settings.read(environ) == Settings(
@@ -38,17 +42,17 @@ def test_every_setting_is_read() -> None:
         0,
         "a secret of twenty-three",
         graphiql=True,
+        graphql_points=5_000,
         allowed_origins=frozenset({"https://fleet.example", "http://localhost:5173"}),
     )
 
 
 def test_every_setting_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
-    for name in (
-        "DATABASE_URL", "ROLLWAVE_DATA_DIR", "ROLLWAVE_HOST", "ROLLWAVE_PORT", "ROLLWAVE_WEBHOOK_SECRET", "ROLLWAVE_GRAPHIQL",
-        "ROLLWAVE_TRUSTED_PROXIES", "ROLLWAVE_CLIENT_CERTIFICATE_HEADER",
-    ):  # fmt: skip
-        assert f"`{name}`" in readme
+    names = set(re.findall(r'"(DATABASE_URL|ROLLWAVE_\w+)"', inspect.getsource(settings)))
+
+    assert len(names) > 15
+    assert {name for name in names if f"`{name}`" not in readme} == set()
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536", "8000.0", "²"])
@@ -60,6 +64,12 @@ def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
 def test_a_secret_that_could_be_guessed_is_refused_by_name() -> None:
     with pytest.raises(BadSetting, match="ROLLWAVE_WEBHOOK_SECRET"):
         Settings.read({"ROLLWAVE_WEBHOOK_SECRET": "short"})
+
+
+@pytest.mark.parametrize("points", ["x", "999", "1000000001", "-5000", "5e3"])
+def test_points_that_nobody_could_live_by_are_refused_by_name(points: str) -> None:
+    with pytest.raises(BadSetting, match="ROLLWAVE_GRAPHQL_POINTS"):
+        Settings.read({"ROLLWAVE_GRAPHQL_POINTS": points})
 
 
 @pytest.mark.parametrize("origins", ["*", "fleet.example", "https://fleet.example/page", "null"])

@@ -9,13 +9,11 @@ from typing import Any, Self
 import graphql
 import orjson
 from graphql import GraphQLError
+from strawberry.schema.schema import validate_document
 
 from domain.actors import Actor, Permission
-from schema.build import schema
+from schema.build import MOST_TOKENS, RULES, schema
 from server.graphql.asked import Asked
-
-# Only who may do everything may ask whatever comes to mind. Until there is such a permission, nobody may where they are mandatory.
-_ADMINISTER = getattr(Permission, "ADMINISTER", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Documents:
             return self._known(_bare(asked.document or ""))
         if asked.document is not None and _bare(asked.document) != _hash(asked.query):
             raise _refusal("the hash is not that of the query", "BAD_USER_INPUT")
-        if self.only and not may_ask_anything(actor) and _hash(asked.query) not in self.texts:
+        if self.only and not actor.may(Permission.ADMINISTER) and _hash(asked.query) not in self.texts:
             raise _refusal("only documents that this server was started with can be asked for", "DOCUMENT_NOT_TRUSTED")
         return asked.query
 
@@ -50,11 +48,6 @@ class Documents:
         if (text := self.texts.get(id_)) is None:
             raise _refusal("this server was started without such a document", "PERSISTED_QUERY_NOT_FOUND")
         return text
-
-
-def may_ask_anything(actor: Actor) -> bool:
-    """Whether somebody may ask for more than trusted documents where these are mandatory."""
-    return _ADMINISTER in actor.permissions
 
 
 def _pairs(manifest: Any) -> list[tuple[Any, Any]]:
@@ -72,13 +65,17 @@ def _checked(id_: Any, text: Any) -> tuple[str, str]:
         raise ValueError(f"{str(id_)[:80]}: a document is a text under its hash")
     if _hash(text) != _bare(id_):
         raise ValueError(f"{id_[:80]}: this is not the SHA-256 of its document")
-    try:
-        errors = graphql.validate(schema._schema, graphql.parse(text))
-    except GraphQLError as bad:
-        errors = [bad]
-    if errors:
+    if errors := _errors(text):
         raise ValueError(f"{id_}: {errors[0].message}")
     return _bare(id_), text
+
+
+def _errors(text: str) -> list[GraphQLError]:
+    """Why nobody could ask this, by the rules for those who may ask most."""
+    try:
+        return validate_document(schema._schema, graphql.parse(text, max_tokens=MOST_TOKENS), RULES)
+    except GraphQLError as bad:
+        return [bad]
 
 
 def _bare(id_: str) -> str:
