@@ -4,7 +4,6 @@ import gc
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from timeit import repeat
 from typing import Any, NamedTuple
 
@@ -36,7 +35,6 @@ from schema.limits import NotTooComplex, counted, counted_fragments
 from tests.api import nth
 
 RULES = (*specified_rules, NotTooComplex)
-DOCS = Path(__file__).parent.parent / "docs"
 TOKENS = 2_000
 MANY = 10_000
 SOON = 50  # milliseconds
