@@ -8,6 +8,7 @@ from graphql import parse, validate
 from importlinter.cli import lint_imports
 
 import schema
+from schema.build import RULES
 from schema.build import schema as graphql
 from tools.snapshots import GRAPHQL, OPENAPI, ROOT, SQL, database_schema, graphql_schema, rest_routes
 
@@ -42,17 +43,17 @@ def test_every_make_command_in_the_readme_exists() -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_what_the_docs_ask_over_graphql_can_be_asked(page: Path) -> None:
-    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(?:graphql)?\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for block in blocks:
         if block.startswith(("mutation", "subscription", "query", "{ ")):
-            assert validate(graphql._schema, parse(block)) == [], block
+            assert validate(graphql._schema, parse(block), RULES) == [], block
 
 
 def test_what_the_readme_asks_over_graphql_can_be_asked() -> None:
     asked = re.findall(r"\bgraphql '(.*?)'", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert asked
     for document in asked:
-        assert validate(graphql._schema, parse(document)) == [], document
+        assert validate(graphql._schema, parse(document), RULES) == [], document
 
 
 def test_no_lock_file_names_a_registry() -> None:
