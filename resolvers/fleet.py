@@ -30,11 +30,11 @@ async def count(ctx: Context, wanted: DeviceFilter) -> int:
         return await selecting.count(conn, wanted, await ctx.db.now(conn))
 
 
-async def fleets(ctx: Context) -> list[Fleet]:
-    """Every fleet, by name."""
+async def names(ctx: Context) -> list[str | None]:
+    """Every fleet that has a device, by its name; None is for the devices without one."""
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
-        return await selecting.fleets(conn, await ctx.db.now(conn))
+        return await selecting.fleets(conn)
 
 
 async def now(ctx: Context) -> datetime:

@@ -172,7 +172,7 @@ class FleetQuery:
 
     @strawberry.field(description="Every fleet, by name; the devices without one first, if there are any.")
     async def fleets(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[Fleet]:
-        found = [known.name for known in await fleet.fleets(info.context.ctx)]
+        found = await fleet.names(info.context.ctx)
         return listed(sorted(f"={name}" if name else "-" for name in found), str, first, after, _fleet)
 
     @strawberry.field(description="One fleet, by its name; null is the devices without one. A fleet is there as soon as somebody names it.")

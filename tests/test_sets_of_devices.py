@@ -248,7 +248,9 @@ async def test_devices_without_a_fleet_are_a_fleet_too(operator: Context, world:
 
     assert await fleet.devices_of(operator, FLEETS, ALL, BY_ID, None, 100) == expected
     assert await fleet.count_devices_of(operator, FLEETS, ALL) == sizes(expected)
-    assert await fleet.by_names(operator, FLEETS) == {one.name: one for one in await fleet.fleets(operator)}
+    found = await fleet.by_names(operator, FLEETS)
+    assert {name: one.devices for name, one in found.items()} == sizes(expected)
+    assert found.keys() == set(await fleet.names(operator))
     assert world.devices
 
 
