@@ -81,7 +81,10 @@ class Actor:
         """Raise Unauthenticated or Forbidden unless this actor may do it."""
         self.must_be_known()
         if not self.may(permission):
-            raise Forbidden(f"{self.name} may not {permission}")
+            raise Forbidden(f"{self.name} may not {permission}: that takes a token of the role {_LEAST[permission]}")
+
+
+_LEAST = {permission: next(role for role in Role if permission in role.permissions) for permission in Permission}
 
 
 NOBODY = Actor("nobody", refused="a token is required: send it as “Authorization: Bearer …”")

@@ -242,6 +242,8 @@ def _returned(place: Place) -> str:
 def _waits(place: Place, opens_at: datetime | None) -> str:
     """What stands between a device and an image that it is to be offered."""
     queue = f"rollout {place.rollout_id} of {place.image}"
+    if place.rollout_status.is_final and place.rollout_status is not Status.COMPLETED:
+        return f"{queue} ended before it was offered that"
     if place.batch is None:
         return f"it waits for {queue}: it has rank {place.rank + 1} of {place.size}"
     turn = f"its turn in {queue} came at {_at(place.turn_at)}, in batch {place.batch}"

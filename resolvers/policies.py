@@ -45,6 +45,8 @@ async def _update(ctx: Context, action: Action, policy_id: PolicyId, changes: Ma
     async with ctx.changing(action) as change:
         before = await _locked(change.conn, policy_id, expected_version)
         settings = checked({**before.settings.model_dump(), **changes})
+        if settings == before.settings:
+            return before
         policy = await policies.update(change.conn, policy_id, settings, change.now)
         change.of(_subject(policy_id), settings=_given(policy, changes))
     await _wake(ctx, before, policy)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from graphql import GraphQLError, NoSchemaIntrospectionCustomRule, StringValueNode, ValidationRule, specified_rules
+from graphql import FieldNode, GraphQLError, StringValueNode, ValidationRule, specified_rules
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -17,7 +17,7 @@ from schema.budget import Budgeted
 from schema.documents import Documents, Rules, cached_documents
 from schema.errors import Errors, is_ours
 from schema.execution import PlainExecutor
-from schema.limits import NotTooComplex
+from schema.limits import INTROSPECTION, NotTooComplex
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.results import HANDLERS
@@ -41,7 +41,18 @@ class NoNullCharacters(ValidationRule):
 
 # Not too complex, before other rules spend time on it.
 RULES: Rules = (NotTooComplex, *specified_rules, NoNullCharacters)
-WITHOUT_INTROSPECTION: Rules = (*RULES, NoSchemaIntrospectionCustomRule)
+
+
+class NoIntrospection(ValidationRule):
+    """The schema is asked for by those who write documents."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        if node.name.value in INTROSPECTION:
+            sentence = "a reader's token may not ask for the schema: an operator's may"
+            self.report_error(GraphQLError(sentence, node, extensions={"code": "FORBIDDEN"}))
+
+
+WITHOUT_INTROSPECTION: Rules = (*RULES, NoIntrospection)
 
 
 def rules_for(context: ExecutionContext) -> Rules:

@@ -93,7 +93,9 @@ class Device(Node):
     name: str = strawberry.field(description="What people call it.")
     type: str = strawberry.field(description="What kind of machine it is.")
     created_at: datetime = strawberry.field(description="When it registered.")
-    last_seen_at: datetime | None = strawberry.field(description="When it last polled or reported, to half a minute.")
+    last_seen_at: datetime | None = strawberry.field(
+        description="When it last polled or reported, to some three minutes: not every poll is written down."
+    )
     labels: JSON = strawberry.field(
         description="What operators wrote on it, strings by name. A rollout reads them when it ranks its devices and not again: "
         "the time zone whose window a device waits for, and the value of a label of which only so many may be on their way."

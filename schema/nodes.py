@@ -40,6 +40,8 @@ def key_of(id: str, kind: str, field: str = "id") -> str:  # noqa: A002 – Grap
 
 def number_of(id: str, kind: str, field: str = "id") -> int:  # noqa: A002 – GraphQL's word
     """The same for those that are numbered."""
+    if id.isascii() and id.isdigit():
+        raise BadInput(f"{field}: “{id[:64]}” is a number, and not an id: ask for the {kind} by its number, and of it for its id")
     key = key_of(id, kind, field)
     if not (key.isascii() and key.isdigit() and len(key) <= 18):
         raise BadInput(f"{field}: “{id[:64]}” is not an id that was handed out here")

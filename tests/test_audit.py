@@ -329,14 +329,15 @@ async def test_entries_are_found_by_who_what_when_and_on_what(administrator: Con
 async def test_the_newest_entries_of_many_subjects_are_read_together(administrator: Context) -> None:
     for _ in range(2):
         await a_policy(administrator)
-    for priority in range(3):
+    for priority in (1, 2, 3):
         await policies.update(administrator, POLICY, {"priority": priority})
+    assert (await policies.update(administrator, POLICY, {"priority": 3})).version == 4  # what changes nothing is not on record
     keys = [Subject.of(SubjectType.POLICY, number) for number in (1, 2, 9)]
 
     found = await audit.of_subjects(administrator, keys, NEWEST, 2)
 
     assert [[entry.id for entry in found.get(key, [])] for key in keys] == [[5, 4], [2], []]
-    assert found[keys[0]][0].details == {"settings": {"priority": 2}}
+    assert found[keys[0]][0].details == {"settings": {"priority": 3}}
 
 
 async def test_what_somebody_else_undid_first_is_refused_and_not_on_record(administrator: Context) -> None:

@@ -39,7 +39,7 @@ class Operations:
         except GraphQLError as refused:
             return _refused(refused)
         except CannotGetOperationTypeError as unclear:
-            return _refused(GraphQLError(unclear.as_http_error_reason()))
+            return _refused(GraphQLError(_which(unclear.operation_name)))
 
     async def stream(self, asked: Asked, session: Session, allowed: Iterable[OperationType] = ALL) -> Results:
         """All there is to say, of a query or a mutation once; what is refused before it begins is one PreExecutionError."""
@@ -56,6 +56,12 @@ class Operations:
             operation_extensions=asked.extensions,
         )
         return results
+
+
+def _which(name: str | None) -> str:
+    return (
+        "of several operations one is to be named: give operationName" if name is None else f"the document has no operation “{name[:64]}”"
+    )
 
 
 def _refused(error: GraphQLError) -> PreExecutionError:
