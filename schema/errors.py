@@ -22,8 +22,8 @@ CODES: dict[type[Refused], str] = {
     Unavailable: "UNAVAILABLE",
     Limited: "RATE_LIMITED",
 }
-# What graphql-core says, and no more, where MaxTokensLimiter has it stop.
-_TOKENS, _TOO_LONG = " tokens. Parsing aborted.", "TOO_COMPLEX"
+# What graphql-core says, and no more, of too many tokens and of too many levels.
+_ABORTED = "Parsing aborted."
 _HINT = re.compile(r" Did you mean [^?]*\?")
 # What Strawberry raises where a client asks for no operation of its document, or for one of a kind that is not told that way.
 _THEIRS = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
@@ -57,7 +57,7 @@ def shown(error: GraphQLError) -> GraphQLError:
         return _with_code(error, "the database does not answer; try again", "UNAVAILABLE")
     if cause is not None and not isinstance(cause, _THEIRS):
         return _with_code(error, "internal error", "INTERNAL")
-    return error if error.extensions else _with_code(error, error.message, _TOO_LONG if _TOKENS in error.message else "BAD_USER_INPUT")
+    return error if error.extensions else _with_code(error, error.message, "TOO_COMPLEX" if _ABORTED in error.message else "BAD_USER_INPUT")
 
 
 def is_ours(error: GraphQLError) -> bool:

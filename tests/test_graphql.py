@@ -106,7 +106,7 @@ async def test_what_graphql_cannot_read_is_the_callers_mistake(server: Running, 
         answer = await api.ask(document, **variables)
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}, (document[:80], answer)
     for long in ("{ " + " ".join(f"a{n}: __typename" for n in range(2000)) + " }", "{ " + "a { " * 5000):
-        assert await api.refused(long) == ("TOO_COMPLEX", "Syntax Error: Document contains more than 2000 tokens. Parsing aborted.")
+        assert (await api.refused(long))[0] == "TOO_COMPLEX"
     assert await everything(server.db) == before
 
 
