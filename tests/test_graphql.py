@@ -861,11 +861,13 @@ async def listed(api: Api, number: int = 1) -> list[Any]:
 
 async def test_the_events_of_a_rollout_are_the_same_from_its_start_and_from_any_cursor(api: Api) -> None:
     agents = await started(api, *["nginx:1.26"] * 3, updateStrategy="STAGED", batchDelayMinutes=0)
-    for _ in range(3):
+
+    async def status_once_they_obeyed() -> str | None:
         for agent in agents:
             await agent.obey()
-        await asyncio.sleep(0.1)
-    await eventually(api.status, "COMPLETED")
+        return await api.status()
+
+    await eventually(status_once_they_obeyed, "COMPLETED")
     await eventually(lambda: last_event(api), "image.rollout_completed")
     whole = await listed(api)
 
