@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import pty
 import shlex
 import sys
+import termios
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -51,6 +53,16 @@ class Terminal:
         process = await self._start(*ROLLWAVE, *arguments, stdin=PIPE)
         out, err = await process.communicate(stdin.encode())
         return _ran(process, out, err)
+
+    async def typing(self, *arguments: str, keys: str = "") -> Ran:
+        """The command to its end before somebody who types; what is shown there, on 80 columns, is in `err`."""
+        master, slave = screen()
+        process = await self._start(*ROLLWAVE, *arguments, stdin=slave, stderr=slave)
+        os.close(slave)
+        os.write(master, keys.encode())
+        shown = asyncio.create_task(asyncio.to_thread(read_all, master))
+        out, _ = await process.communicate()
+        return _ran(process, out, (await shown).encode())
 
     def running(self, *arguments: str, stderr: int = PIPE) -> AbstractAsyncContextManager["Command"]:
         """The command while it runs."""
@@ -102,6 +114,25 @@ class Command:
         async with asyncio.timeout(seconds):
             out, err = await self.process.communicate()
         return _ran(self.process, out, err)
+
+
+def screen() -> tuple[int, int]:
+    """A pseudo-terminal of 80 columns: its end for people, and its end for programs."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    return master, slave
+
+
+def read_all(master: int) -> str:
+    """What is shown there, until nobody writes any more."""
+    heard = b""
+    with os.fdopen(master, "rb", buffering=0) as shown:
+        try:
+            while piece := shown.read(4096):
+                heard += piece
+        except OSError:  # the other end is closed
+            pass
+    return heard.decode()
 
 
 def _ran(process: Process, out: bytes, err: bytes | None) -> Ran:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import pty
 import re
 import shlex
 import signal
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -23,7 +23,7 @@ from schema.nodes import node_id
 from server.process import running
 from server.settings import Settings
 from tests.api import Api, eventually, nth
-from tests.commanding import Terminal
+from tests.commanding import Terminal, read_all, screen
 from tests.conftest import SECRET
 from tools.snapshots import ROOT
 
@@ -129,12 +129,14 @@ async def test_what_is_refused_ends_with_2_and_the_servers_sentence(api: Api, te
 
     started = await terminal.run("rollouts", "start", "1")
     missing = await terminal.run("rollouts", "show", "17")
+    enormous = [await terminal.run(kind, "show", digits) for kind, digits in (("rollout", "2147483648"), ("policy", "9" * 5000))]
     stranger = await replace(terminal, token="no-token").run("rollouts", "list")
     nonsense = await terminal.run("rollouts", "wait", "1", "--timeout", "soon")
 
     assert code == "ILLEGAL_MOVE"
     assert (started.code, started.out, started.err) == (2, "", f"{sentence}\n")
     assert (missing.code, missing.err) == (2, "there is no rollout 17\n")
+    assert [ended.err for ended in enormous] == ["there is no rollout 2147483648\n", f"there is no policy {'9' * 5000}\n"]
     assert (stranger.code, stranger.err.count("\n")) == (2, 1)
     assert "token" in stranger.err
     assert (nonsense.code, "“soon” is no time such as 90s, 30m or 1h30m" in nonsense.err) == (2, True)
@@ -193,10 +195,10 @@ async def test_a_server_that_stays_away_ends_with_5(database_url: str, settings:
 async def test_in_a_terminal_a_bar_shows_how_many_devices_run_the_image(api: Api, terminal: Terminal) -> None:
     await _under_way(api)
     device = await api.device(UUID)
-    master, slave = pty.openpty()
+    master, slave = screen()
     async with terminal.running("rollouts", "watch", "1", stderr=slave) as command:
         os.close(slave)
-        seen = asyncio.create_task(asyncio.to_thread(_read_all, master))
+        seen = asyncio.create_task(asyncio.to_thread(read_all, master))
         await asyncio.sleep(2)
         await device.obey()
         ended = await command.end()
@@ -208,16 +210,78 @@ async def test_in_a_terminal_a_bar_shows_how_many_devices_run_the_image(api: Api
     assert ended.out == "rollout 1 of nginx:1.27 is completed\n"
 
 
-def _read_all(master: int) -> str:
-    """Until nobody writes there any more."""
-    heard = b""
-    with os.fdopen(master, "rb", buffering=0) as screen:
-        try:
-            while piece := screen.read(4096):
-                heard += piece
-        except OSError:  # the other end is closed
-            pass
-    return heard.decode()
+async def test_the_bar_fits_80_columns_and_does_not_count_devices_on_trial(api: Api, terminal: Terminal) -> None:
+    agents = await api.devices("nginx:1.26", "nginx:1.26")
+    await api.policy(healthCheckEnabled=True, soakMinutes=10)
+    await api.push("nginx:1.27")
+    await eventually(api.status, "IN_PROGRESS")
+    for agent in agents:
+        await agent.obey()
+
+    ended = await terminal.typing("rollouts", "watch", "1", "--timeout", "2s")
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ended.err))
+
+    assert ended.code == 4
+    assert max(map(len, lines)) <= 80
+    assert any(re.fullmatch(r"rollout 1 ━{16}   0% in progress, batch 1 of 1: 2 updated +0:00:0\d *", line) for line in lines), lines
+    assert "100%" not in ended.err
+
+
+async def test_a_rollout_names_the_first_ten_devices_that_failed_and_what_they_said(api: Api, terminal: Terminal) -> None:
+    agents = await api.devices(*["nginx:1.26"] * 11)
+    await api.policy(autoRollbackEnabled=False)
+    await api.push("nginx:1.27")
+    await eventually(api.status, "IN_PROGRESS")
+    for agent in agents:
+        await agent.poll()
+        await agent.report("nginx:1.27", "exited")
+    await eventually(api.status, "PAUSED")
+
+    shown = await terminal.run("rollouts", "show", "1")
+    explained = await terminal.run("rollouts", "explain", "1")
+    document = (await terminal.run("rollouts", "show", "1", "--json")).json["failed"]["nodes"]
+
+    for told in (shown, explained):
+        [line] = [line for line in told.out.splitlines() if UUID in line]
+        assert re.fullmatch(rf"press 0000 +{UUID} +failed +.*exited.*", line), told.out
+        assert told.err == "and 1 more\n"
+    assert len(document) == 10
+    assert document[0]["reason"]
+
+
+async def test_a_device_that_failed_is_named_when_it_is_back_too(api: Api, terminal: Terminal) -> None:
+    await _rolled_back(api)
+
+    shown = await terminal.run("rollouts", "show", "1")
+
+    [line] = [line for line in shown.out.splitlines() if UUID in line]
+    assert re.fullmatch(rf"press 0000 +{UUID} +rolled back +.*exited.*", line), shown.out
+
+
+async def _rolled_back(api: Api) -> None:
+    """A rollout of nginx:1.27 whose one device did not start it."""
+    await _under_way(api)
+    device = await api.device(UUID)
+    await device.poll()
+    await device.report("nginx:1.27", "exited")
+    await eventually(api.status, "ROLLING_BACK")
+    await device.obey()
+    await eventually(api.status, "ROLLED_BACK")
+
+
+async def test_a_release_that_was_rolled_back_is_rolled_out_again_once_it_is_unblocked(api: Api, terminal: Terminal) -> None:
+    await _rolled_back(api)
+    create = ("rollouts", "create", "--policy", "1", "--image", "nginx:1.27")
+    unblock = ("policies", "unblock", "1", "--image", "nginx:1.27")
+
+    refused = await terminal.run(*create)
+    first, again = await terminal.run(*unblock), await terminal.run(*unblock, "--json")
+    created = await terminal.run(*create)
+
+    assert (refused.code, "unblock it first" in refused.err) == (2, True)
+    assert (first.code, first.out) == (0, "nginx:1.27 is unblocked under policy 1\n")
+    assert (again.code, again.json["wasBlocked"], again.json["policy"]["number"]) == (0, False, 1)
+    assert (created.code, created.out) == (0, "rollout 2 of nginx:1.27 is enrolling\n")
 
 
 async def test_a_login_is_checked_and_kept_where_nobody_else_can_read_it(api: Api, tmp_path: Path) -> None:
@@ -228,7 +292,7 @@ async def test_a_login_is_checked_and_kept_where_nobody_else_can_read_it(api: Ap
     assert nobody.err == "no server is known: `rollwave login`, or set ROLLWAVE_URL and ROLLWAVE_TOKEN\n"
     assert _mode(kept) is None
 
-    right = await here.run("login", "--url", f"{api.url}/", "--token-stdin", stdin=f"{api.token}\n")
+    right = await here.run("login", "--url", f"{api.url}/graphql/", "--token-stdin", stdin=f"{api.token}\n")
     elsewhere = await replace(here, url="http://127.0.0.1:9").run("rollouts", "list")
 
     assert (right.code, right.out) == (0, f"logged in at {api.url}; kept in {kept}\n")
@@ -237,6 +301,24 @@ async def test_a_login_is_checked_and_kept_where_nobody_else_can_read_it(api: Ap
     assert (elsewhere.code, "the token that is kept is for" in elsewhere.err) == (2, True)
     assert (await here.run("logout")).out == "logged out\n"
     assert (await here.run("rollouts", "list")).code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "login needs --url"),
+        (("--url", "http://127.0.0.1:9"), "nobody can be asked here: login needs --token-stdin, and the token on stdin"),
+        (("--url", "http://127.0.0.1:9", "--token-stdin"), "there is no token on stdin"),
+    ],
+)
+async def test_a_login_where_nobody_can_be_asked_says_what_it_needs(tmp_path: Path, options: tuple[str, ...], sentence: str) -> None:
+    asked = await Terminal(tmp_path).run("login", *options)
+
+    assert (asked.code, sentence in asked.err, "Warning" in asked.err) == (2, True, False)
+
+
+async def test_an_address_that_ends_in_graphql_is_the_servers(api: Api, terminal: Terminal) -> None:
+    assert (await replace(terminal, url=f"{api.url}/graphql").run("rollouts", "list", "--json")).json == []
 
 
 def _mode(path: Path) -> int | None:
@@ -257,11 +339,13 @@ async def test_policies_are_made_of_options_and_of_files(api: Api, terminal: Ter
     )
     both = await terminal.run("policy", "create", "--file", str(file), "--update-strategy", "staged")
     wrong = await terminal.run("policies", "create", "--file", str(misspelt))
+    short = await terminal.run("policies", "create", "--image-pattern", "nginx*")
     bad = await terminal.run("policies", "create", "--image-pattern", "nginx*", "--update-strategy", "auto", "--max-failure-rate", "7")
 
     assert (options.json["number"], options.json["updateStrategy"]) == (1, "STAGED")
     assert (both.code, both.out) == (0, "policy 2 for redis* is created\n")
-    assert (wrong.code, "stages.0.percent" in wrong.err) == (2, True)
+    assert (wrong.code, "a policy has no field stages.0.percent\n" in wrong.err) == (2, True)
+    assert (short.code, "a policy needs the field updateStrategy\n" in short.err) == (2, True)
     assert bad.code == 2
     [first, second] = (await terminal.run("policies", "list", "--json")).json
     assert (first["imagePattern"], second["imagePattern"]) == ("nginx*", "redis*")
@@ -275,8 +359,23 @@ async def test_policies_are_disabled_enabled_and_deleted(api: Api, terminal: Ter
 
     assert not (await terminal.run("policies", "disable", "1", "--json")).json["enabled"]
     assert (await terminal.run("policies", "enable", "1")).out == "policy 1 for nginx* is enabled\n"
-    assert (await terminal.run("policies", "delete", "1", "--json")).json["deletedAt"]
+    assert (await terminal.run("policies", "delete", "1", "--yes", "--json")).json["deletedAt"]
     assert (await terminal.run("policies", "list")).err == "none\n"
+
+
+async def test_a_policy_is_deleted_only_if_somebody_says_yes(api: Api, terminal: Terminal) -> None:
+    await api.policy()
+    delete = ("policies", "delete", "1")
+
+    unasked = await terminal.run(*delete)
+    doubtful = await terminal.typing(*delete, keys="n\n")
+    kept = (await terminal.run("policies", "list", "--json")).json
+    sure = await terminal.typing(*delete, keys="y\n")
+
+    assert (unasked.code, "nobody can be asked here: delete needs --yes" in unasked.err) == (2, True)
+    assert (doubtful.code, doubtful.out, "delete policy 1 for nginx*?" in doubtful.err) == (130, "", True)
+    assert len(kept) == 1
+    assert (sure.code, sure.out) == (0, "policy 1 for nginx* is deleted\n")
 
 
 async def test_a_preview_tells_what_creating_would_do_and_changes_nothing(api: Api, terminal: Terminal) -> None:
@@ -350,6 +449,26 @@ async def test_a_device_is_shown_and_explained(api: Api, terminal: Terminal) -> 
     assert (missing.code, missing.err) == (2, f"there is no device {nth(9)}\n")
 
 
+async def test_whoever_calls_a_device_by_its_name_is_told_how_to_find_its_uuid(api: Api, terminal: Terminal) -> None:
+    await api.devices("nginx:1.26")
+
+    named = await terminal.run("device", "show", "press 0000")
+    search = named.err.split("`")[1]
+    found = await terminal.run(*shlex.split(search)[1:], "--json")
+
+    assert (named.code, named.err) == (2, f"there is no device press 0000: a uuid is wanted, and `{search}` finds it\n")
+    assert [device["uuid"] for device in found.json] == [UUID]
+
+
+async def test_times_are_shown_in_utc_and_say_so(api: Api, terminal: Terminal) -> None:
+    await api.policy()
+
+    shown = await terminal.run("policies", "show", "1")
+    document = (await terminal.run("policies", "show", "1", "--json")).json
+
+    assert f"{document['createdAt'][:19].replace('T', ' ')} UTC\n" in shown.out
+
+
 async def test_a_name_cannot_move_the_cursor_of_whoever_lists_it(api: Api, terminal: Terminal) -> None:
     await _under_way(api)
 
@@ -366,6 +485,13 @@ def test_the_commands_on_the_page_exist(line: str) -> None:
     asked = CliRunner().invoke(rollwave, [*shlex.split(line)[1:], "--help"])
 
     assert asked.exit_code == 0, asked.output
+
+
+def test_the_page_has_every_command() -> None:
+    groups = {name: group for name, group in rollwave.commands.items() if isinstance(group, click.Group)}
+    every = {f"rollwave {name} {command}" for name, group in groups.items() for command in group.commands}
+
+    assert every - set(re.findall(r"^rollwave \w+ \w+", PAGE, flags=re.MULTILINE)) == set()
 
 
 def test_the_page_has_every_exit_code() -> None:

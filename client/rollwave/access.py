@@ -7,6 +7,7 @@ from pathlib import Path
 import platformdirs
 from pydantic import BaseModel, ValidationError
 
+from rollwave.connection import server
 from rollwave.errors import Refused
 
 
@@ -62,7 +63,7 @@ def current(environment: Mapping[str, str] = os.environ) -> Access:
     login = kept()
     if login is None:
         raise Refused("UNAUTHENTICATED", "no server is known: `rollwave login`, or set ROLLWAVE_URL and ROLLWAVE_TOKEN")
-    if url and url.rstrip("/") != login.url.rstrip("/"):
+    if url and server(url) != server(login.url):
         # A token is shown to the server that it is for, and to no other.
         raise Refused("UNAUTHENTICATED", f"the token that is kept is for {login.url}: set ROLLWAVE_TOKEN beside ROLLWAVE_URL")
     return Access(url=login.url, token=token or login.token)

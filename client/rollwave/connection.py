@@ -19,11 +19,16 @@ MAY_SUCCEED_LATER = ("UNAVAILABLE", "RATE_LIMITED")
 TOO_LATE, TOO_MANY = 4408, 4429
 
 
+def server(address: str) -> str:
+    """A server's address; many know it by the one of its GraphQL."""
+    return address.rstrip("/").removesuffix("/graphql").rstrip("/")
+
+
 class Rollwave(Api):
     """Every operation in documents/ as a method. It raises Refused and Unreachable; what a mutation refuses is in its answer."""
 
     def __init__(self, address: str, token: str) -> None:
-        self.address = address.rstrip("/")
+        self.address = server(address)
         authorization = {"Authorization": f"Bearer {token}"}
         # The generated protocol for it is narrower than httpx, and so does not fit it.
         http: Any = httpx.AsyncClient(headers={**authorization, "User-Agent": f"rollwave/{VERSION}"}, timeout=SECONDS)

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 from rollwave.api.enums import ErrorCode
 from rollwave.api.fragments import PolicyLine, RolloutLine
 from rollwave.api.preview_rollout import PreviewRolloutPreviewRolloutRolloutPreview as Preview
+from rollwave.api.unblock_release import UnblockReleaseUnblockReleaseUnblockReleasePayload as Unblocked
 from rollwave.errors import Refused
 
 
@@ -40,6 +41,13 @@ def settled(answer: Settled | Refusal) -> PolicyLine:
     if isinstance(answer, Refusal):
         raise _refused(answer)
     return answer.policy
+
+
+def unblocked(answer: Unblocked | Refusal) -> Unblocked:
+    """Whether a release was blocked, and its policy as it is now."""
+    if isinstance(answer, Unblocked):
+        return answer
+    raise _refused(answer)
 
 
 def previewed(answer: Preview | Refusal) -> Preview:

@@ -6,12 +6,13 @@ from typing import Protocol
 
 from rich import progress as bars
 from rich.console import Console
-from rich.markup import escape
+from rich.table import Column
+from rich.text import Text
 
 from rollwave.api.enums import RolloutStatus
 from rollwave.api.fragments import Progress
 from rollwave.output import complain, console
-from rollwave.words import counted, printable, standing
+from rollwave.words import counted, glimpse, printable, standing
 
 COLOURS = {
     RolloutStatus.COMPLETED: "green",
@@ -20,6 +21,8 @@ COLOURS = {
     RolloutStatus.ROLLING_BACK: "magenta",
     RolloutStatus.ROLLED_BACK: "magenta",
 }
+# Of 80 columns: “rollout 1234”, the share, the time and what is between them take 27, so that 37 are left to say where it is.
+WIDTH = 16
 
 
 class Screen(Protocol):
@@ -49,36 +52,49 @@ class Lines:
 
 
 class Bar:
-    """How many devices run the image, drawn over itself."""
+    """How many devices are through, drawn over itself."""
 
-    def __init__(self, drawn: bars.Progress, name: str) -> None:
+    def __init__(self, drawn: bars.Progress, name: str, *, has_trials: bool) -> None:
         self._drawn = drawn
-        self._task = drawn.add_task(escape(printable(name)), total=None, where="…", devices="")
+        self._has_trials = has_trials
+        self._task = drawn.add_task(printable(name), total=None, share="", where=Text("…"))
 
     def show(self, progress: Progress) -> None:
-        colour = COLOURS.get(progress.status, "cyan")
-        running = progress.devices.updated + progress.devices.healthy
-        self._drawn.update(
-            self._task, completed=running, total=progress.total_devices or None,
-            where=f"[{colour}]{escape(standing(progress))}[/]", devices=escape(counted(progress)),
-        )  # fmt: skip
+        done, total = proven(progress, has_trials=self._has_trials), progress.total_devices
+        where = Text(glimpse(progress), COLOURS.get(progress.status, "cyan"), no_wrap=True, overflow="ellipsis")
+        # Rounded down: 999 of 1,000 are not 100 %.
+        self._drawn.update(self._task, completed=done, total=total or None, share=f"{100 * done // total}%" if total else "", where=where)
 
     def note(self, sentence: str) -> None:
         self._drawn.console.print(printable(sentence))
 
 
+class Where(bars.ProgressColumn):
+    """Takes what the others leave of the line, and is cut there."""
+
+    def render(self, task: bars.Task) -> Text:
+        where: Text = task.fields["where"]
+        return where
+
+
+def proven(progress: Progress, *, has_trials: bool) -> int:
+    """How many devices run the image with no trial ahead of them."""
+    on_trial = has_trials and progress.status is not RolloutStatus.COMPLETED
+    return progress.devices.healthy + (0 if on_trial else progress.devices.updated)
+
+
 @contextmanager
-def screen(name: str, *, lines: bool = False) -> Iterator[Screen]:
+def screen(name: str, *, has_trials: bool, lines: bool = False) -> Iterator[Screen]:
     """A bar, or lines where there is no terminal or nobody wants one."""
     terminal = console(stderr=True)
     if lines or not terminal.is_terminal:
         yield Lines()
         return
     with _bar(terminal) as drawn:
-        yield Bar(drawn, name)
+        yield Bar(drawn, name, has_trials=has_trials)
 
 
 def _bar(terminal: Console) -> bars.Progress:
-    where = bars.TextColumn("{task.fields[where]}\n{task.fields[devices]}")
-    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.TaskProgressColumn(), where, bars.TimeElapsedColumn())
-    return bars.Progress(*columns, console=terminal)
+    name, share = bars.TextColumn("{task.description}", markup=False), bars.TextColumn("{task.fields[share]:>4}", markup=False)
+    time = bars.TimeElapsedColumn(table_column=Column(no_wrap=True))
+    return bars.Progress(name, bars.BarColumn(WIDTH, table_column=Column(no_wrap=True)), share, Where(), time, console=terminal)

@@ -7,8 +7,11 @@ from rollwave.api.device import DeviceDevice
 from rollwave.api.policy import PolicyPolicy
 from rollwave.api.preview_rollout import PreviewRolloutPreviewRolloutRolloutPreview as Preview
 from rollwave.api.rollout import RolloutRollout
-from rollwave.output import details, plain, table
+from rollwave.output import complain, details, plain, say, table
 from rollwave.words import counted, said, standing, words
+
+# As many as documents/rollouts.graphql asks for.
+FEW = 10
 
 
 def show_rollout(rollout: RolloutRollout) -> None:
@@ -36,6 +39,30 @@ def show_rollout(rollout: RolloutRollout) -> None:
              "STARTED": batch.started_at, "COMPLETED": batch.completed_at}
             for batch in rollout.batches
         ])  # fmt: skip
+    _show_failed(rollout)
+
+
+def show_why(rollout: RolloutRollout) -> None:
+    """What it waits for, what it came of, and who failed."""
+    say(f"{rollout.explain.sentence}\n{rollout.explain.cause}")
+    _show_failed(rollout)
+
+
+def _show_failed(rollout: RolloutRollout) -> None:
+    """The first devices that failed, and what they said; also those that were taken back since."""
+    failed = [*rollout.failed.nodes, *(device for device in rollout.taken_back.nodes if device.reason)]
+    if failed:
+        table([
+            {"FAILED": device.device.name, "UUID": device.device_uuid, "STATUS": device.status, "REASON": device.reason}
+            for device in failed[:FEW]
+        ])  # fmt: skip
+    if (more := len(failed) - len(rollout.failed.nodes) + _failures(rollout) - FEW) > 0:
+        complain(f"and {more} more")
+
+
+def _failures(rollout: RolloutRollout) -> int:
+    now = rollout.progress.devices
+    return now.failed + now.unhealthy + now.refused + now.timed_out
 
 
 def show_preview(seen: Preview) -> None:

@@ -1,11 +1,13 @@
 """How things are said to people."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 from pydantic.alias_generators import to_snake
 
 from rollwave.api.fragments import Progress
+
+FAILURES = (" failed", " unhealthy", " refused", " timed out")
 
 
 def printable(text: str) -> str:
@@ -25,7 +27,8 @@ def said(value: object) -> str:
         case float():
             return f"{value:g}"
         case datetime():
-            return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+            # As the server's own sentences have it: whoever reads both need not reckon.
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         case list():
             return ", ".join(map(said, value)) or "–"
         case dict():
@@ -38,13 +41,27 @@ def words(name: str) -> str:
     return (name if name.isupper() else to_snake(name)).lower().replace("_", " ")
 
 
-def standing(progress: Progress) -> str:
+def place(progress: Progress) -> str:
     """Where a rollout is."""
     batch = f", batch {progress.current_batch} of {progress.total_batches}" if progress.current_batch else ""
-    return f"{said(progress.status)}{batch}" + (f" ({printable(progress.reason)})" if progress.reason else "")
+    return f"{said(progress.status)}{batch}"
+
+
+def standing(progress: Progress) -> str:
+    """Where a rollout is, and why."""
+    return place(progress) + (f" ({printable(progress.reason)})" if progress.reason else "")
 
 
 def counted(progress: Progress) -> str:
     """Where its devices are; those who have not been offered the image go without saying."""
-    counts = [f"{count} {words(name)}" for name, count in progress.devices if count and name != "pending"]
-    return ", ".join([f"{progress.offered_devices} of {progress.total_devices} devices are offered the image", *counts])
+    return ", ".join([f"{progress.offered_devices} of {progress.total_devices} devices are offered the image", *_counts(progress)])
+
+
+def glimpse(progress: Progress) -> str:
+    """The same for one line that is cut where the terminal ends: failures come first."""
+    counts = sorted(_counts(progress), key=lambda count: not count.endswith(FAILURES))
+    return ": ".join(filter(None, [place(progress), ", ".join(counts)]))
+
+
+def _counts(progress: Progress) -> list[str]:
+    return [f"{count} {words(name)}" for name, count in progress.devices if count and name != "pending"]

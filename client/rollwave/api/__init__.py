@@ -100,8 +100,10 @@ from .exceptions import (
     GraphQLClientInvalidResponseError,
 )
 from .find_policy import FindPolicy, FindPolicyPolicy
-from .find_rollout import FindRollout, FindRolloutRollout
+from .find_rollout import FindRollout, FindRolloutRollout, FindRolloutRolloutPlan
 from .fragments import (
+    DeviceInRollout,
+    DeviceInRolloutDevice,
     DeviceLine,
     DeviceLineAside,
     DeviceLineFleet,
@@ -143,6 +145,7 @@ from .input_types import (
     StageInput,
     StartRolloutInput,
     TagRulesInput,
+    UnblockReleaseInput,
     WindowInput,
 )
 from .pause_rollout import (
@@ -225,8 +228,12 @@ from .rollout import (
     RolloutRollout,
     RolloutRolloutBatches,
     RolloutRolloutExplain,
+    RolloutRolloutFailed,
+    RolloutRolloutFailedNodes,
     RolloutRolloutImages,
     RolloutRolloutProgress,
+    RolloutRolloutTakenBack,
+    RolloutRolloutTakenBackNodes,
 )
 from .rollout_progress import RolloutProgress, RolloutProgressRolloutProgress
 from .rollouts import (
@@ -242,6 +249,14 @@ from .start_rollout import (
     StartRolloutStartRolloutNotFoundError,
     StartRolloutStartRolloutStartRolloutPayload,
     StartRolloutStartRolloutStartRolloutPayloadRollout,
+)
+from .unblock_release import (
+    UnblockRelease,
+    UnblockReleaseUnblockReleaseConflictError,
+    UnblockReleaseUnblockReleaseInvalidInputError,
+    UnblockReleaseUnblockReleaseNotFoundError,
+    UnblockReleaseUnblockReleaseUnblockReleasePayload,
+    UnblockReleaseUnblockReleaseUnblockReleasePayloadPolicy,
 )
 
 __all__ = [
@@ -298,6 +313,8 @@ __all__ = [
     "DeviceDeviceExplainServicesRollout",
     "DeviceDeviceTargetState",
     "DeviceFilterInput",
+    "DeviceInRollout",
+    "DeviceInRolloutDevice",
     "DeviceLine",
     "DeviceLineAside",
     "DeviceLineFleet",
@@ -327,6 +344,7 @@ __all__ = [
     "FindPolicyPolicy",
     "FindRollout",
     "FindRolloutRollout",
+    "FindRolloutRolloutPlan",
     "GraphQLClientError",
     "GraphQLClientGraphQLError",
     "GraphQLClientGraphQLMultiError",
@@ -422,8 +440,12 @@ __all__ = [
     "RolloutRollout",
     "RolloutRolloutBatches",
     "RolloutRolloutExplain",
+    "RolloutRolloutFailed",
+    "RolloutRolloutFailedNodes",
     "RolloutRolloutImages",
     "RolloutRolloutProgress",
+    "RolloutRolloutTakenBack",
+    "RolloutRolloutTakenBackNodes",
     "RolloutStatus",
     "Rollouts",
     "RolloutsRollouts",
@@ -441,6 +463,13 @@ __all__ = [
     "TagLevel",
     "TagOrder",
     "TagRulesInput",
+    "UnblockRelease",
+    "UnblockReleaseInput",
+    "UnblockReleaseUnblockReleaseConflictError",
+    "UnblockReleaseUnblockReleaseInvalidInputError",
+    "UnblockReleaseUnblockReleaseNotFoundError",
+    "UnblockReleaseUnblockReleaseUnblockReleasePayload",
+    "UnblockReleaseUnblockReleaseUnblockReleasePayloadPolicy",
     "UnresolvedTag",
     "UpdateStrategy",
     "WaitsFor",

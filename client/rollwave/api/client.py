@@ -76,6 +76,7 @@ from .input_types import (
     RollBackRolloutInput,
     RolloutFilterInput,
     StartRolloutInput,
+    UnblockReleaseInput,
 )
 from .pause_rollout import (
     PauseRollout,
@@ -137,6 +138,13 @@ from .start_rollout import (
     StartRolloutStartRolloutInvalidInputError,
     StartRolloutStartRolloutNotFoundError,
     StartRolloutStartRolloutStartRolloutPayload,
+)
+from .unblock_release import (
+    UnblockRelease,
+    UnblockReleaseUnblockReleaseConflictError,
+    UnblockReleaseUnblockReleaseInvalidInputError,
+    UnblockReleaseUnblockReleaseNotFoundError,
+    UnblockReleaseUnblockReleaseUnblockReleasePayload,
 )
 
 
@@ -422,6 +430,7 @@ class Api(AsyncBaseClient):
               policy(id: $id, number: $number) {
                 id
                 number
+                imagePattern
               }
             }
             """)
@@ -622,6 +631,55 @@ class Api(AsyncBaseClient):
         data = self.get_data(response)
         return DeletePolicy.model_validate(data).delete_policy
 
+    async def unblock_release(
+        self, input: UnblockReleaseInput, **kwargs: Any
+    ) -> Union[
+        UnblockReleaseUnblockReleaseConflictError,
+        UnblockReleaseUnblockReleaseInvalidInputError,
+        UnblockReleaseUnblockReleaseNotFoundError,
+        UnblockReleaseUnblockReleaseUnblockReleasePayload,
+    ]:
+        query = gql("""
+            mutation UnblockRelease($input: UnblockReleaseInput!) {
+              unblockRelease(input: $input) {
+                __typename
+                ... on UnblockReleasePayload {
+                  wasBlocked
+                  policy {
+                    ...PolicyLine
+                  }
+                }
+                ...Refusal
+              }
+            }
+
+            fragment PolicyLine on Policy {
+              id
+              number
+              enabled
+              imagePattern
+              updateStrategy
+              fleet {
+                name
+              }
+              devices
+              priority
+              version
+              createdAt
+              updatedAt
+              deletedAt
+            }
+
+            fragment Refusal on Error {
+              code
+              message
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        response = await self.execute(query=query, operation_name="UnblockRelease", variables=variables, **kwargs)
+        data = self.get_data(response)
+        return UnblockRelease.model_validate(data).unblock_release
+
     async def rollouts(
         self,
         first: int,
@@ -702,6 +760,16 @@ class Api(AsyncBaseClient):
                 progress {
                   ...Progress
                 }
+                failed: devices(first: 10, status: [FAILED, UNHEALTHY, REFUSED, TIMED_OUT]) {
+                  nodes {
+                    ...DeviceInRollout
+                  }
+                }
+                takenBack: devices(first: 50, status: [RETRYING, ROLLING_BACK, ROLLED_BACK]) {
+                  nodes {
+                    ...DeviceInRollout
+                  }
+                }
                 explain {
                   waitsFor
                   sentence
@@ -709,6 +777,16 @@ class Api(AsyncBaseClient):
                   cause
                 }
               }
+            }
+
+            fragment DeviceInRollout on RolloutDevice {
+              deviceUuid
+              device {
+                name
+              }
+              status
+              outcomeAt
+              reason
             }
 
             fragment Progress on RolloutProgress {
@@ -781,6 +859,9 @@ class Api(AsyncBaseClient):
                 number
                 currentBatch
                 checksum
+                plan {
+                  healthCheckEnabled
+                }
               }
             }
             """)

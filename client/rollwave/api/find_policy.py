@@ -1,5 +1,7 @@
 from typing import Optional
 
+from pydantic import Field
+
 from .base_model import BaseModel
 
 
@@ -10,6 +12,7 @@ class FindPolicy(BaseModel):
 class FindPolicyPolicy(BaseModel):
     id: str
     number: int
+    image_pattern: str = Field(alias="imagePattern")
 
 
 FindPolicy.model_rebuild()

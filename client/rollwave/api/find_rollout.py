@@ -14,6 +14,12 @@ class FindRolloutRollout(BaseModel):
     number: int
     current_batch: int = Field(alias="currentBatch")
     checksum: str
+    plan: "FindRolloutRolloutPlan"
+
+
+class FindRolloutRolloutPlan(BaseModel):
+    health_check_enabled: bool = Field(alias="healthCheckEnabled")
 
 
 FindRollout.model_rebuild()
+FindRolloutRollout.model_rebuild()

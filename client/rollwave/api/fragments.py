@@ -5,7 +5,25 @@ from uuid import UUID
 from pydantic import Field
 
 from .base_model import BaseModel
-from .enums import AsideKind, DeviceStanding, RolloutStatus, UpdateStrategy
+from .enums import (
+    AsideKind,
+    DeviceRolloutStatus,
+    DeviceStanding,
+    RolloutStatus,
+    UpdateStrategy,
+)
+
+
+class DeviceInRollout(BaseModel):
+    device_uuid: UUID = Field(alias="deviceUuid")
+    device: "DeviceInRolloutDevice"
+    status: DeviceRolloutStatus
+    outcome_at: Optional[datetime] = Field(alias="outcomeAt")
+    reason: Optional[str]
+
+
+class DeviceInRolloutDevice(BaseModel):
+    name: str
 
 
 class DeviceLine(BaseModel):
@@ -111,6 +129,7 @@ class RolloutLineFleet(BaseModel):
     name: Optional[str]
 
 
+DeviceInRollout.model_rebuild()
 DeviceLine.model_rebuild()
 PolicyLine.model_rebuild()
 Progress.model_rebuild()

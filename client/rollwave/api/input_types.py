@@ -470,6 +470,17 @@ class TagRulesInput(BaseModel):
     "Whether a device on 1.26-alpine is kept from 1.27 and from 1.27-perl."
 
 
+class UnblockReleaseInput(BaseModel):
+    """Which release may be rolled out again."""
+
+    expected_version: Optional[int] = Field(alias="expectedVersion", default=None)
+    "Change nothing, and answer STALE_VERSION, if its version is another by now; null: whatever it is."
+    id: str
+    "The policy under which it was rolled back."
+    image: str
+    "The release, by its digest or its tag."
+
+
 class WindowInput(BaseModel):
     """A maintenance window that comes again and again."""
 

@@ -6,6 +6,7 @@ from pydantic import Field
 from .base_model import BaseModel
 from .enums import WaitsFor
 from .fragments import (  # noqa: F401
+    DeviceInRollout,
     Progress,
     RolloutLine,
     RolloutLineFleet,
@@ -26,6 +27,8 @@ class RolloutRollout(RolloutLine):
     checksum: str
     batches: list["RolloutRolloutBatches"]
     progress: "RolloutRolloutProgress"
+    failed: "RolloutRolloutFailed"
+    taken_back: "RolloutRolloutTakenBack" = Field(alias="takenBack")
     explain: "RolloutRolloutExplain"
 
 
@@ -44,6 +47,20 @@ class RolloutRolloutBatches(BaseModel):
 RolloutRolloutProgress = Progress
 
 
+class RolloutRolloutFailed(BaseModel):
+    nodes: list["RolloutRolloutFailedNodes"]
+
+
+RolloutRolloutFailedNodes = DeviceInRollout
+
+
+class RolloutRolloutTakenBack(BaseModel):
+    nodes: list["RolloutRolloutTakenBackNodes"]
+
+
+RolloutRolloutTakenBackNodes = DeviceInRollout
+
+
 class RolloutRolloutExplain(BaseModel):
     waits_for: WaitsFor = Field(alias="waitsFor")
     sentence: str
@@ -53,3 +70,5 @@ class RolloutRolloutExplain(BaseModel):
 
 Rollout.model_rebuild()
 RolloutRollout.model_rebuild()
+RolloutRolloutFailed.model_rebuild()
+RolloutRolloutTakenBack.model_rebuild()

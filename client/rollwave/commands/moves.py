@@ -1,6 +1,5 @@
 """rollwave rollouts start, pause, approve, …: what moves a rollout."""
 
-import sys
 from collections.abc import Awaitable, Callable
 
 import click
@@ -19,8 +18,9 @@ from rollwave.api.input_types import (
 )
 from rollwave.commands import options
 from rollwave.commands.asking import asking
+from rollwave.commands.consent import confirm, expect_somebody
 from rollwave.connection import Rollwave
-from rollwave.finding import found, rollout_by
+from rollwave.finding import LARGEST, found, rollout_by
 from rollwave.outcomes import Moved, Refusal, moved
 from rollwave.output import document, say
 from rollwave.views import show_rollout
@@ -73,17 +73,18 @@ def _decision(name: str, explained: str, request: Callable[[Rollwave, str, str, 
 
 async def _seen(rollwave: Rollwave, rollout_id: str, name: str) -> str:
     """The checksum of what somebody was shown and said yes to."""
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"nobody can be asked here: {name} needs --checksum, or --yes")
+    expect_somebody(f"{name} needs --checksum, or --yes")
     rollout = found(await rollwave.rollout(id=rollout_id), "rollout", rollout_id)
     show_rollout(rollout)
-    click.confirm(f"{name} it?", abort=True, err=True)
+    confirm(f"{name} it?")
     return rollout.checksum
 
 
 @click.command()
 @click.argument("rollout", metavar="NUMBER|ID")
-@click.option("--batch", type=click.IntRange(min=1), help="The open batch, as you have seen it. Without it, whichever is open now.")
+@click.option(
+    "--batch", type=click.IntRange(min=1, max=LARGEST), help="The open batch, as you have seen it. Without it, whichever is open now."
+)
 @click.option("--reason", metavar="TEXT", help="Why, for the history.")
 @options.as_json
 @asking

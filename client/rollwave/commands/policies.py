@@ -7,23 +7,33 @@ from typing import IO, Any
 import click
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from rollwave.api.enums import UpdateStrategy
 from rollwave.api.fragments import PolicyLine
-from rollwave.api.input_types import CreatePolicyInput, DeletePolicyInput, DisablePolicyInput, EnablePolicyInput, PolicyFilterInput
+from rollwave.api.input_types import (
+    CreatePolicyInput,
+    DeletePolicyInput,
+    DisablePolicyInput,
+    EnablePolicyInput,
+    PolicyFilterInput,
+    UnblockReleaseInput,
+)
 from rollwave.commands import options
 from rollwave.commands.asking import asking
+from rollwave.commands.consent import confirm, expect_somebody
 from rollwave.connection import Rollwave
 from rollwave.finding import found, number_or_id, policy_by
-from rollwave.outcomes import Refusal, Settled, settled
+from rollwave.outcomes import Refusal, Settled, settled, unblocked
 from rollwave.output import document, say, table
 from rollwave.paging import collected
 from rollwave.views import show_policy
+from rollwave.words import printable
 
 
 @click.group()
 def policies() -> None:
-    """See, create, enable, disable and delete policies. NUMBER is as in “policy 3”."""
+    """See, create, enable, disable and delete policies, and unblock releases. NUMBER is as in “policy 3”."""
 
 
 @policies.command("list")
@@ -46,7 +56,7 @@ async def every(rollwave: Rollwave, /, limit: int, as_json: bool, **wanted: Any)
 @asking
 async def show(rollwave: Rollwave, policy: str, as_json: bool) -> None:
     """Show one policy."""
-    one = found(await rollwave.policy(**number_or_id(policy)), "policy", policy)
+    one = found(await rollwave.policy(**number_or_id("policy", policy)), "policy", policy)
     document(one) if as_json else show_policy(one)
 
 
@@ -102,10 +112,35 @@ for command in (
     _change("enable", "Act on pushes again.", "is enabled", lambda api, key: api.enable_policy(EnablePolicyInput(id=key))),
     _change("disable", "Act on no more pushes; rollouts under way go on.", "is disabled",
             lambda api, key: api.disable_policy(DisablePolicyInput(id=key))),
-    _change("delete", "Delete a policy; rollouts under way go on.", "is deleted",
-            lambda api, key: api.delete_policy(DeletePolicyInput(id=key))),
 ):  # fmt: skip
     policies.add_command(command)
+
+
+@policies.command()
+@click.argument("policy", metavar="NUMBER|ID")
+@click.option("--yes", is_flag=True, help="Without being asked.")
+@options.as_json
+@asking
+async def delete(rollwave: Rollwave, policy: str, yes: bool, as_json: bool) -> None:
+    """Delete a policy; rollouts under way go on."""
+    one = await policy_by(rollwave, policy)
+    if not yes:
+        expect_somebody("delete needs --yes")
+        confirm(printable(f"delete policy {one.number} for {one.image_pattern}?"))
+    _tell(settled(await rollwave.delete_policy(DeletePolicyInput(id=one.id))), "is deleted", as_json)
+
+
+@policies.command()
+@click.argument("policy", metavar="NUMBER|ID")
+@click.option("--image", metavar="REFERENCE", required=True, help="The release, by its tag or its digest.")
+@options.as_json
+@asking
+async def unblock(rollwave: Rollwave, policy: str, image: str, as_json: bool) -> None:
+    """Let a release that was rolled back be rolled out again."""
+    one = await policy_by(rollwave, policy)
+    done = unblocked(await rollwave.unblock_release(UnblockReleaseInput(id=one.id, image=image)))
+    became = "is unblocked" if done.was_blocked else "was not blocked"
+    document(done) if as_json else say(f"{image} {became} under policy {one.number}")
 
 
 def _wanted(file: IO[str] | None, fields: dict[str, Any]) -> CreatePolicyInput:
@@ -115,7 +150,17 @@ def _wanted(file: IO[str] | None, fields: dict[str, Any]) -> CreatePolicyInput:
         # A field that is misspelt would otherwise be left out, and nobody would know.
         return CreatePolicyInput.model_validate(_read(file) | given, extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
-        raise click.UsageError("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())) from error
+        raise click.UsageError("; ".join(map(_sentence, error.errors()))) from error
+
+
+def _sentence(error: ErrorDetails) -> str:
+    field = ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "extra_forbidden":
+            return f"a policy has no field {field}"
+        case "missing":
+            return f"a policy needs the field {field}"
+    return f"{field}: {error['msg']}"
 
 
 def _read(file: IO[str] | None) -> dict[str, Any]:

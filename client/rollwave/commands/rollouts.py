@@ -7,6 +7,7 @@ import click
 from rollwave.api.enums import RolloutStatus
 from rollwave.api.fragments import RolloutLine
 from rollwave.api.input_types import CreateRolloutInput, RolloutFilterInput
+from rollwave.api.rollout import RolloutRollout
 from rollwave.commands import moves, options
 from rollwave.commands.asking import asking
 from rollwave.commands.waiting import Wait, wait
@@ -14,9 +15,9 @@ from rollwave.connection import Rollwave
 from rollwave.ends import End
 from rollwave.finding import found, number_or_id, policy_by, rollout_by
 from rollwave.outcomes import moved, previewed
-from rollwave.output import document, say, table
+from rollwave.output import document, table
 from rollwave.paging import collected
-from rollwave.views import show_preview, show_rollout
+from rollwave.views import show_preview, show_rollout, show_why
 from rollwave.words import said
 
 a_rollout = click.argument("rollout", metavar="NUMBER|ID")
@@ -50,8 +51,8 @@ async def every(
 @options.as_json
 @asking
 async def show(rollwave: Rollwave, rollout: str, as_json: bool) -> None:
-    """Show one rollout: its batches, its devices, what it waits for."""
-    one = found(await rollwave.rollout(**number_or_id(rollout)), "rollout", rollout)
+    """Show one rollout: its batches, its devices, which of them failed, what it waits for."""
+    one = await _whole(rollwave, rollout)
     document(one) if as_json else show_rollout(one)
 
 
@@ -60,9 +61,9 @@ async def show(rollwave: Rollwave, rollout: str, as_json: bool) -> None:
 @options.as_json
 @asking
 async def explain(rollwave: Rollwave, rollout: str, as_json: bool) -> None:
-    """Say what a rollout waits for, what would make it move, and what it came of."""
-    why = found(await rollwave.rollout(**number_or_id(rollout)), "rollout", rollout).explain
-    document(why) if as_json else say(f"{why.sentence}\n{why.cause}")
+    """Say what a rollout waits for, what would make it move, what it came of, and which devices failed."""
+    one = await _whole(rollwave, rollout)
+    document(one.explain) if as_json else show_why(one)
 
 
 @rollouts.command()
@@ -99,7 +100,7 @@ async def create(
     rollout = moved(await rollwave.create_rollout(wanted))
     if waits:
         click.echo(f"created rollout {rollout.number}", err=True)
-        return await wait(rollwave, rollout.id, Wait(f"rollout {rollout.number}", at_most, patience, lines=True, as_json=as_json))
+        return await wait(rollwave, await rollout_by(rollwave, rollout.id), Wait(at_most, patience, lines=True, as_json=as_json))
     moves.tell(rollout, as_json)
     return End.GOOD
 
@@ -115,8 +116,7 @@ async def watch(rollwave: Rollwave, rollout: str, at_most: float | None, patienc
 
     Connects again by itself when the server restarts. Ends as `rollwave rollouts wait` does.
     """
-    one = await rollout_by(rollwave, rollout)
-    return await wait(rollwave, one.id, Wait(f"rollout {one.number}", at_most, patience, as_json=as_json))
+    return await wait(rollwave, await rollout_by(rollwave, rollout), Wait(at_most, patience, as_json=as_json))
 
 
 @rollouts.command("wait")
@@ -136,12 +136,15 @@ async def wait_for(rollwave: Rollwave, rollout: str, at_most: float | None, pati
               4: the time was over; the rollout goes on
               5: the server cannot be reached
     """
-    one = await rollout_by(rollwave, rollout)
-    return await wait(rollwave, one.id, Wait(f"rollout {one.number}", at_most, patience, lines=True, as_json=as_json))
+    return await wait(rollwave, await rollout_by(rollwave, rollout), Wait(at_most, patience, lines=True, as_json=as_json))
 
 
 for move in moves.ALL:
     rollouts.add_command(move)
+
+
+async def _whole(rollwave: Rollwave, name: str) -> RolloutRollout:
+    return found(await rollwave.rollout(**number_or_id("rollout", name)), "rollout", name)
 
 
 def _row(rollout: RolloutLine) -> dict[str, object]:

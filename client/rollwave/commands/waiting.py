@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from rollwave.api.enums import RolloutStatus
+from rollwave.api.find_rollout import FindRolloutRollout
 from rollwave.api.fragments import Progress
 from rollwave.connection import Rollwave
 from rollwave.ends import OF_ROLLOUT, End, when_time_is_over
@@ -21,8 +22,6 @@ WAITING = {RolloutStatus.PENDING, RolloutStatus.PAUSED}
 class Wait:
     """How somebody wants to wait for a rollout."""
 
-    name: str
-    """Of the rollout."""
     at_most: float | None = None
     patience: float = 60
     lines: bool = False
@@ -31,26 +30,26 @@ class Wait:
     """What it was when it was last heard of."""
 
 
-async def wait(rollwave: Rollwave, rollout_id: str, how: Wait) -> End:
+async def wait(rollwave: Rollwave, rollout: FindRolloutRollout, how: Wait) -> End:
     """Show a rollout until it ends, then what became of it."""
     try:
         async with asyncio.timeout(how.at_most):
-            await _watch(rollwave, rollout_id, how)
+            await _watch(rollwave, rollout, how)
     except TimeoutError:
         complain(f"the time is over; the rollout is {said(how.status) if how.status else 'not heard of yet'}, and goes on")
         return when_time_is_over(how.status)
     assert how.status is not None, "a rollout that is followed to its end has a status"
-    await _tell(rollwave, rollout_id, how.as_json)
+    await _tell(rollwave, rollout.id, how.as_json)
     return OF_ROLLOUT[how.status]
 
 
-async def _watch(rollwave: Rollwave, rollout_id: str, how: Wait) -> None:
-    with screen(how.name, lines=how.lines) as shown:
-        moments = follow(rollwave, rollout_id, patience=how.patience, lost=lambda why: shown.note(f"{why}; trying again"))
+async def _watch(rollwave: Rollwave, rollout: FindRolloutRollout, how: Wait) -> None:
+    with screen(f"rollout {rollout.number}", has_trials=rollout.plan.health_check_enabled, lines=how.lines) as shown:
+        moments = follow(rollwave, rollout.id, patience=how.patience, lost=lambda why: shown.note(f"{why}; trying again"))
         async with aclosing(moments):
             async for progress in moments:
                 shown.show(progress)
-                await _explain(rollwave, rollout_id, how.status, progress, shown)
+                await _explain(rollwave, rollout.id, how.status, progress, shown)
                 how.status = progress.status
 
 
