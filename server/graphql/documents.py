@@ -12,7 +12,8 @@ from graphql import GraphQLError
 from strawberry.schema.schema import validate_document
 
 from domain.actors import Actor, Permission
-from schema.build import MOST_TOKENS, RULES, schema
+from schema.build import RULES, schema
+from schema.operations import MOST_TOKENS
 from server.graphql.asked import Asked
 
 

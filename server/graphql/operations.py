@@ -1,6 +1,7 @@
 """Executing what is asked, for every transport alike."""
 
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 
 from graphql import GraphQLError
 from strawberry import Schema
@@ -55,7 +56,7 @@ class Operations:
             allowed_operation_types=allowed,
             operation_extensions=asked.extensions,
         )
-        return results
+        return _anew(results, session)
 
 
 def _which(name: str | None) -> str:
@@ -66,6 +67,14 @@ def _which(name: str | None) -> str:
 
 def _refused(error: GraphQLError) -> PreExecutionError:
     return PreExecutionError(None, [shown(error)])
+
+
+async def _anew(results: Results, session: Session) -> Results:
+    """The results, each of which is read anew: what the fields of one event read is not what those of the next do."""
+    async with aclosing(results):
+        async for result in results:
+            yield result
+            session.forget()
 
 
 async def _only(result: ExecutionResult) -> Results:
