@@ -13,6 +13,9 @@ from schema.costs import MOST_POINTS, cost
 from schema.definitions import name_of
 from schema.limits import check_cost
 
+# What a document costs that is refused: looking at it may take as long as reading some hundred objects.
+INVALID = 100
+
 
 class Budgeted(SchemaExtension):
     """Refuses what costs too much, or more than is left to the caller; says in each answer what it took and what is left.
@@ -28,11 +31,13 @@ class Budgeted(SchemaExtension):
         context = self.execution_context
         if context.pre_execution_errors is None and context.graphql_document is not None:
             context.pre_execution_errors = validate_document(context.schema._schema, context.graphql_document, context.validation_rules)
-        if not context.pre_execution_errors:
-            try:
+        try:
+            if context.pre_execution_errors:
+                charge(context.context, INVALID)
+            else:
                 self._spent = self._spend()
-            except GraphQLError as refused:
-                context.pre_execution_errors = [refused]
+        except GraphQLError as refused:
+            context.pre_execution_errors = [refused]
         yield
 
     def get_results(self) -> dict[str, Any]:
@@ -48,10 +53,11 @@ class Budgeted(SchemaExtension):
         points = cost(context.schema._schema, document, operation, context.variables)
         if points > MOST_POINTS:
             check_cost(_operation(document, operation), points)
-        return _charged(context.context, max(1, points))
+        return charge(context.context, max(1, points))
 
 
-def _charged(session: Any, points: int) -> dict[str, int] | None:
+def charge(session: Any, points: int) -> dict[str, int] | None:
+    """Take points from the caller's budget, and what is left; None where nobody counts. Raises an error with the code RATE_LIMITED."""
     if session.budget is None:
         return None
     try:

@@ -11,6 +11,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain.actors import Permission
+from resolvers.context import AWAY
 from schema import lookup
 from schema.budget import Budgeted
 from schema.documents import Documents, Rules, cached_documents
@@ -89,6 +90,8 @@ class _Schema(strawberry.Schema):
         # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
         request = getattr(execution_context and execution_context.context, "request_id", "")
         for error in errors:
+            if isinstance(error.original_error, AWAY):
+                log.warning("the database does not answer: %s (request %s)", error.original_error, request)
             if is_ours(error):
                 log.error("%s (request %s)", error.message, request, exc_info=error.original_error)
 

@@ -8,10 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema
+from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, validate
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
+
+# Nobody reads more, and each quotes the document.
+MOST_ERRORS = 10
 
 Rules = tuple[type[ASTValidationRule], ...]
 """What a document is measured by: classes that are made once, since by them it is remembered that it passed.
@@ -88,7 +90,7 @@ class _CachedDocuments(SchemaExtension):
     def _errors(self, known: Known, measure: tuple[GraphQLSchema, Rules]) -> list[GraphQLError]:
         if measure in known.passed:
             return []
-        errors = validate_document(measure[0], known.document, measure[1])
+        errors = validate(measure[0], known.document, measure[1], max_errors=MOST_ERRORS)
         if not errors:
             known.passed.add(measure)
             self._documents.keep(self.execution_context.query or "", known)

@@ -22,6 +22,7 @@ CODES: dict[type[Refused], str] = {
     Unavailable: "UNAVAILABLE",
     Limited: "RATE_LIMITED",
 }
+LONGEST = 1000
 # What graphql-core says, and no more, of too many tokens and of too many levels.
 _ABORTED = "Parsing aborted."
 _HINT = re.compile(r" Did you mean [^?]*\?")
@@ -76,4 +77,5 @@ def _code(cause: Refused) -> str:
 
 
 def _with_code(error: GraphQLError, message: str, code: str) -> GraphQLError:
+    message = message if len(message) <= LONGEST else f"{message[:LONGEST]}…"  # what is quoted in it may be most of a document
     return GraphQLError(message, error.nodes, error.source, error.positions, error.path, None, {"code": code})

@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Annotated, Any, Union
 
 import strawberry
-from strawberry.types.info import Info
 
+from domain.actors import Permission
 from domain.errors import BadInput, Conflict, IllegalMove, KeyReused, NotFound, Problem, Refused, StaleVersion
 from schema.described import enum
+from schema.session import Info
 
 
 class ErrorCode(StrEnum):
@@ -90,7 +91,7 @@ class _AsData:
     def __init__(self, exception: type[Refused], error: type[Error]) -> None:
         self.exception_type, self.error_type = exception, error
 
-    def handle(self, exception: Refused, *, field: Any, info: Info[Any, Any]) -> Any:
+    def handle(self, exception: Refused, *, field: Any, info: Any) -> Any:
         return as_data(exception)
 
 
@@ -104,14 +105,25 @@ def or_error(payload: type, name: str) -> Any:
     return Annotated[Union[payload, InvalidInputError, NotFoundError, ConflictError], union]  # noqa: UP007 – of values
 
 
-def mutation(description: str) -> Callable[[Callable[..., Any]], Any]:
-    """A mutation that answers its payload `XPayload`: clients see `XResult`, which may also be an error."""
+def mutation(description: str, permission: Permission = Permission.OPERATE) -> Callable[[Callable[..., Any]], Any]:
+    """A mutation that answers its payload `XPayload`: clients see `XResult`, which may also be an error.
+
+    Whoever may not is told so before anything is said of his input.
+    """
 
     def field(resolver: Callable[..., Any]) -> Any:
+        async def permitted(self: Any, info: Info, input: Any) -> Any:  # noqa: A002 – GraphQL's word
+            info.context.ctx.actor.must(permission)
+            return await resolver(self, info, input)
+
         said = resolver.__annotations__
         payload = said["return"]
-        said["return"] = or_error(payload, payload.__name__.removesuffix("Payload") + "Result")
-        said["input"] = Annotated[said["input"], strawberry.argument(description="What is wanted.")]
-        return strawberry.mutation(resolver, description=description)
+        permitted.__name__ = resolver.__name__
+        permitted.__annotations__ = {
+            **said,
+            "return": or_error(payload, payload.__name__.removesuffix("Payload") + "Result"),
+            "input": Annotated[said["input"], strawberry.argument(description="What is wanted.")],
+        }
+        return strawberry.mutation(permitted, description=description)
 
     return field

@@ -15,7 +15,7 @@ from domain.actors import Actor
 from domain.errors import Limited
 from resolvers import budget
 from resolvers.budget import Budget, Remaining
-from schema.budget import Budgeted
+from schema.budget import INVALID, Budgeted
 from schema.limits import NotTooComplex
 
 
@@ -214,13 +214,15 @@ async def test_who_has_spent_all_is_told_when_to_ask_again() -> None:
     assert isinstance(result, PreExecutionError)
 
 
-async def test_what_is_not_valid_costs_nothing() -> None:
-    caller = Caller(counted := Budget(60, Clock()))
+async def test_what_is_not_valid_costs_what_it_takes_to_find_that_out() -> None:
+    caller = Caller(Budget(2 * INVALID, Clock()))
 
+    for _ in range(2):
+        result = await ask(caller, "{nothing}")
+        assert [error.message for error in result.errors] == ["Cannot query field 'nothing' on type 'Query'."]
     result = await ask(caller, "{nothing}")
 
-    assert result.errors
-    assert (result.extensions, len(counted)) == ({}, 0)
+    assert [error.extensions["code"] for error in result.errors] == ["RATE_LIMITED"]
 
 
 async def test_a_subscription_pays_when_it_begins() -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from domain.actors import Role
 from resolvers import tokens
+from schema.nodes import node_id
 from server.process import Running
 from server.settings import Settings
 from tests.api import Api
 from tests.test_graphql_sse import AS_EVENTS, said
-from tests.transports import NEW, OLD, TYPENAME, asked, endless, known, subscribe
+from tests.transports import NEW, OLD, TYPENAME, asked, endless, known, received, subscribe
 
 COSTLY = "{ rollouts(first: 100) { nodes { devices(first: 50) { nodes { status } } } } }"
 LIMIT = 1_000
@@ -43,6 +44,20 @@ async def test_a_subscription_says_it_with_its_first_event_alone(api: Api) -> No
 
     assert first["extensions"]["cost"]["limit"] == LIMIT
     assert "extensions" not in second
+
+
+async def test_each_further_event_costs_as_much_and_ends_the_subscription_when_nothing_is_left(api: Api) -> None:
+    await endless(api)
+    page = "devices(first: 100) { nodes { id } }"
+    dear = f'subscription {{ rolloutEvents(id: "{node_id("Rollout", 1)}") {{ rollout {{ a: {page} b: {page} c: {page} }} }} }}'
+    async with known(api) as ws:
+        await subscribe(ws, dear)
+        answers = [await received(ws)]
+        while answers[-1]["type"] == "next":
+            answers.append(await received(ws))
+
+    assert 1 <= len(answers) - 1 <= LIMIT / 300
+    assert answers[-1]["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
 async def test_who_has_spent_too_much_is_told_when_to_come_again(api: Api) -> None:

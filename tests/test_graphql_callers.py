@@ -107,6 +107,26 @@ async def test_who_follows_something_hears_no_more_of_it_once_the_token_is_revok
     assert events[-1] == ("complete", None)
 
 
+async def test_a_token_that_is_revoked_begins_nothing_on_a_connection_that_it_opened(server: Running, api: Api) -> None:
+    async with holder(server, Role.ADMINISTRATOR) as administrator, known(administrator) as ws:
+        await subscribe(ws, TYPENAME)
+        await received(ws)
+        await received(ws)
+        await api.change("revokeToken", id=node_id("Token", 2))
+        before = await everything(server.db)
+
+        await subscribe(ws, mutation_of("createToken", "secret"), variables={"input": {"name": "a back door"}})
+
+        assert await closed(ws) == 4403
+    assert await everything(server.db) == before
+
+
+async def test_who_may_not_is_told_so_before_anything_is_said_of_his_input(server: Running) -> None:
+    async with holder(server, Role.READER) as reader:
+        code, _ = await reader.refused(mutation_of("updatePolicy", "__typename"), input={"id": "nonsense"})
+    assert code == "FORBIDDEN"
+
+
 async def test_what_was_done_is_on_record_with_the_name_of_the_request(api: Api) -> None:
     policy = mutation_of("createPolicy", "policy { number }")
     wanted = {"input": {"imagePattern": "nginx", "updateStrategy": "AUTO"}}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from server.graphql import answers
 from server.process import Running
 from tests.api import Api, everything
 from tests.transports import ANSWERED, EVENTS, NEW, OLD, TYPENAME, asked, bearer, endless, refused, told, uncharged
@@ -222,3 +223,28 @@ async def test_pages_of_other_origins_may_read_nothing_unless_it_is_set(api: Api
     for method, headers in (("OPTIONS", preflight), ("POST", {"Origin": "https://fleet.example"})):
         async with asked(api, method, headers=headers) as response:
             assert not [name for name in response.headers if name.lower().startswith("access-control")]
+
+
+async def test_a_document_that_is_longer_than_anybody_writes_is_not_read(api: Api) -> None:
+    long = f'mutation {{ createPolicy(input: {{ pad: "{"x" * 100_000}" }}) {{ __typename }} }}'
+
+    assert await refused(api, json={"query": long}) == (200, "TOO_COMPLEX")
+
+
+async def test_no_more_than_ten_mistakes_are_told_and_none_at_length(api: Api) -> None:
+    wrong = ", ".join(f'z{number}: "{"x" * 2_000}"' for number in range(40))
+    _, answer = await told(api, json={"query": f"mutation {{ createPolicy(input: {{ {wrong} }}) {{ __typename }} }}"})
+
+    assert len(answer["errors"]) <= 11
+    assert all(len(error["message"]) <= 1_001 for error in answer["errors"])
+
+
+async def test_an_answer_that_nobody_can_read_is_not_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_TOLD", 1_000)
+    for number in range(20):
+        await api.provisioning_key(f"fleet {number}")
+
+    code, sentence = await api.refused("{ provisioningKeys { nodes { id name createdAt createdBy } } }")
+
+    assert (code, sentence.split(";")[1]) == ("TOO_COMPLEX", " 1,000 are the most: ask for fewer at once")
+    assert await api.graphql("{ provisioningKeys(first: 2) { nodes { id } } }")

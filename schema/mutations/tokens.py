@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from domain import tokens as domain
+from domain.actors import Permission
 from domain.ids import TokenId
 from resolvers import tokens
 from schema.enums import Role
@@ -45,12 +46,12 @@ class RevokeTokenPayload:
 
 @strawberry.type
 class TokenMutation:
-    @mutation("Make a token. It is shown this once. For administrators.")
+    @mutation("Make a token. It is shown this once. For administrators.", Permission.ADMINISTER)
     async def create_token(self, info: Info, input: CreateTokenInput) -> CreateTokenPayload:  # noqa: A002
         made, secret = await tokens.create(info.context.ctx, input.wanted(), idempotency_key=input.idempotency_key)
         return CreateTokenPayload(token=Token.of(made), secret=secret)
 
-    @mutation("Have a token open nothing any more, from now on. For administrators.")
+    @mutation("Have a token open nothing any more, from now on. For administrators.", Permission.ADMINISTER)
     async def revoke_token(self, info: Info, input: RevokeTokenInput) -> RevokeTokenPayload:  # noqa: A002
         token = TokenId(number_of(input.id, "Token"))
         return RevokeTokenPayload(token=Token.of(await tokens.revoke(info.context.ctx, token, expected_version=input.expected_version)))

@@ -29,6 +29,8 @@ STATUS = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
+# A hundred devices that report 80 kB each; what a page shows has some 100 kB.
+MOST_TOLD = 10_000_000
 CODES = {status: code for code, status in STATUS.items()}
 
 
@@ -50,6 +52,15 @@ def payload(result: ExecutionResult, request: str) -> dict[str, Any]:
     return said
 
 
+def told(result: ExecutionResult, request: str) -> bytes:
+    """The same as JSON; an error in its place where that is larger than anybody reads: a few such answers would fill the memory."""
+    whole = encoded(payload(result, request))
+    if len(whole) <= MOST_TOLD:
+        return whole
+    sentence = f"the answer has {len(whole):,} bytes; {MOST_TOLD:,} are the most: ask for fewer at once"
+    return encoded({"errors": [{"message": sentence, "extensions": {"code": "TOO_COMPLEX"}}]})
+
+
 def named(error: GraphQLError, request: str) -> Any:
     """An error as clients read it. One that is ours names the request, so that whoever reads the log finds it."""
     told: Any = shown(error).formatted
@@ -67,13 +78,13 @@ def is_request_error(result: ExecutionResult) -> bool:
 
 def answer(result: ExecutionResult, media: str, request: str) -> Response:
     """A result over HTTP."""
-    said = payload(result, request)
     if not is_request_error(result):
-        return _response(said, 200, media, request)
+        return _response(told(result, request), 200, media, request)
+    said = payload(result, request)
     first = said["errors"][0].get("extensions", {})
     status = STATUS["RATE_LIMITED"] if first.get("code") == "RATE_LIMITED" else REQUEST_ERROR
     headers = {"retry-after": str(seconds)} if (seconds := first.get("retryAfterSeconds")) else {}
-    return _response(said, status if media == GRAPHQL else 200, media, request, headers)
+    return _response(encoded(said), status if media == GRAPHQL else 200, media, request, headers)
 
 
 def refusal(error: Exception, media: str | None, request: str) -> Response:
@@ -81,7 +92,7 @@ def refusal(error: Exception, media: str | None, request: str) -> Response:
     status, message, headers = _reason(error, request)
     code = CODES.get(status, "BAD_USER_INPUT")  # 405, 406, 413, 415
     said = {"message": message, "extensions": {"code": code} | ({"requestId": request} if code == "INTERNAL" else {})}
-    return _response({"errors": [said]}, status, media or JSON, request, headers)
+    return _response(encoded({"errors": [said]}), status, media or JSON, request, headers)
 
 
 def _reason(error: Exception, request: str) -> tuple[int, str, dict[str, str]]:
@@ -98,6 +109,6 @@ def _reason(error: Exception, request: str) -> tuple[int, str, dict[str, str]]:
     return 500, "internal error", {}
 
 
-def _response(said: object, status: int, media: str, request: str, headers: dict[str, str] | None = None) -> Response:
+def _response(body: bytes, status: int, media: str, request: str, headers: dict[str, str] | None = None) -> Response:
     head = {"content-type": f"{media}; charset=utf-8", "cache-control": "no-store", "x-request-id": request, **(headers or {})}
-    return Response(encoded(said), status, head)
+    return Response(body, status, head)

@@ -36,20 +36,17 @@ class Caller:
     def __init__(self, wiring: Wiring, authorization: str | None) -> None:
         self._wiring = wiring
         self._token = bearer(authorization)
-        self._ctx: Context | None = None
         self._looked = 0.0
 
     async def context(self) -> Context:
-        """What his use cases are given; raises Unauthenticated from when on the token is nobody's."""
-        now = time.monotonic()
-        if self._ctx is None or now - self._looked >= LOOK_AGAIN:
-            actor = await tokens.actor(self._wiring.db, self._token)
-            actor.must(Permission.READ)
-            self._ctx, self._looked = self._wiring.context(actor), now
-        return self._ctx
+        """What his use cases are given; raises Unauthenticated if the token is nobody's any more."""
+        actor = await tokens.actor(self._wiring.db, self._token)
+        actor.must(Permission.READ)
+        self._looked = time.monotonic()
+        return self._wiring.context(actor)
 
     async def session(self, request: str) -> Session:
-        """What one operation of his is given."""
+        """What one operation of his is given; a token that was revoked begins none."""
         return Session(replace(await self.context(), request_id=request), self._wiring.budget)
 
     async def hears(self, results: Results) -> Results:
@@ -57,7 +54,8 @@ class Caller:
         async with aclosing(results):
             async for result in results:
                 try:
-                    await self.context()
+                    if time.monotonic() - self._looked >= LOOK_AGAIN:
+                        await self.context()
                 except _GONE as gone:
                     yield PreExecutionError(None, [shown(GraphQLError("", original_error=gone))])
                     return

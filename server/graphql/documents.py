@@ -16,6 +16,9 @@ from schema.build import RULES, schema
 from schema.operations import MOST_TOKENS
 from server.graphql.asked import Asked
 
+# Of 2,000 tokens each may have fifty; what is longer belongs into variables.
+MOST_CHARACTERS = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:
@@ -39,6 +42,8 @@ class Documents:
         """The text of what is asked; raises GraphQLError where it is not known, or not trusted."""
         if asked.query is None:
             return self._known(_bare(asked.document or ""))
+        if len(asked.query) > MOST_CHARACTERS:
+            raise _refusal(f"the document has {len(asked.query):,} characters; {MOST_CHARACTERS:,} are the most", "TOO_COMPLEX")
         if asked.document is not None and _bare(asked.document) != _hash(asked.query):
             raise _refusal("the hash is not that of the query", "BAD_USER_INPUT")
         if self.only and not actor.may(Permission.ADMINISTER) and _hash(asked.query) not in self.texts:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from starlette.types import Receive, Scope, Send
 
 from schema.session import Session
-from server.graphql.answers import encoded, payload
+from server.graphql.answers import told
 from server.graphql.operations import Results
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Events:
         try:
             async with aclosing(self._results) as results:
                 async for result in results:
-                    await send(_chunk(b"next", encoded(payload(result, self._request))))
+                    await send(_chunk(b"next", told(result, self._request)))
                     await asyncio.sleep(0)  # to a client that is gone uvicorn sends without waiting, and nobody else would have a turn
         except Exception:
             log.exception("events could not be told (request %s)", self._request)

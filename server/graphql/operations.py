@@ -9,6 +9,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from schema.budget import charge
 from schema.build import schema
 from schema.errors import shown
 from schema.session import Session
@@ -70,10 +71,20 @@ def _refused(error: GraphQLError) -> PreExecutionError:
 
 
 async def _anew(results: Results, session: Session) -> Results:
-    """The results, each of which is read anew: what the fields of one event read is not what those of the next do."""
+    """The results, each of which is read anew and paid for: what the fields of one event read is not what those of the next do.
+
+    The first was paid for before the operation began, and says how much.
+    """
     async with aclosing(results):
+        points = 0
         async for result in results:
+            try:
+                charge(session, points)
+            except GraphQLError as limited:
+                yield _refused(limited)
+                return
             yield result
+            points = points or (result.extensions or {}).get("cost", {}).get("requested", 0)
             session.forget()
 
 

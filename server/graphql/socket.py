@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.errors import BadInput
 from server.graphql import callers, requests
-from server.graphql.answers import encoded, is_request_error, named, payload
+from server.graphql.answers import encoded, is_request_error, named, payload, told
 from server.graphql.asked import Asked
 from server.graphql.callers import Caller
 from server.graphql.messages import PROTOCOL, Closing, Code, Message, closing
@@ -132,10 +132,9 @@ class Socket:
         """Say all there is to say, but for the last message."""
         async with aclosing(results):
             async for result in results:
-                said = payload(result, request)
                 if is_request_error(result):
-                    return {"type": "error", "payload": said["errors"]}
-                await self._send({"id": id_, "type": "next", "payload": said})
+                    return {"type": "error", "payload": payload(result, request)["errors"]}
+                await self._write(b'{"id":%s,"type":"next","payload":%s}' % (encoded(id_), told(result, request)))
         return {"type": "complete"}
 
     async def _refuse(self, id_: str) -> None:
@@ -151,8 +150,11 @@ class Socket:
         return Message.read(received.get("text"))
 
     async def _send(self, message: dict[str, object]) -> None:
+        await self._write(encoded(message))
+
+    async def _write(self, message: bytes) -> None:
         try:
-            await self._socket.send_text(encoded(message).decode())  # clients do not look into binary frames
+            await self._socket.send_text(message.decode())  # clients do not look into binary frames
         except RuntimeError as closed:
             # uvicorn closed it in the meantime: a frame too large, a ping that was not answered.
             raise WebSocketDisconnect(1006) from closed
