@@ -1,7 +1,8 @@
 """What an operation costs: a sum over its fields, in which variables may decide how long the lists are.
 
-An object costs a point for each time that it may be answered, a leaf nothing. A field that takes `first` or `ids` has a list as long as
-that says, or a page whose lists are; other lists are SHORT. A field that is heavy says so where it is declared: `metadata={"cost": 50}`.
+An object costs a point for each time that it may be answered, a leaf nothing. A field that takes `first`, `ids` or `sample` has a list as
+long as that says, or lists that are directly below it; other lists are SHORT. A page costs its rows, which are read and made whatever is
+selected of them, and they cost nothing again. A field that is heavy says so where it is declared: `metadata={"cost": 50}`, leaves too.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from graphql import (
     GraphQLField,
     GraphQLNamedType,
     GraphQLSchema,
+    GraphQLUnionType,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
@@ -31,7 +33,7 @@ from graphql import (
 from domain.fleet import MOST_AT_ONCE
 from schema.definitions import Definition, in_order, name_of
 from schema.paging import MOST
-from schema.sizes import Length, Size, asked
+from schema.sizes import Length, Size, Variable, asked
 
 # An object costs a point, some 10 us of the one thread that answers everybody: this is a quarter of a second. A hundred rollouts with a
 # hundred devices each are 20,200; what GraphiQL asks of the schema is 3,000.
@@ -44,10 +46,12 @@ MUTATION = 10
 # one. What a type is of is mostly null.
 INTROSPECTED = {"__Schema.directives": SHORT, "__Type.fields": 4, "__Type.ofType": 0}
 
-Points = Counter[tuple[Size, ...]]
+Points = Counter[tuple[Variable, ...]]
 """A sum of products: so many points, times these sizes."""
 # The length of the lists that a fragment begins with is known where it is spread; no variable has this name.
-PAGE = Size("", None, SHORT, SHORT)
+PAGE = Size("", (), SHORT, SHORT)
+# What a page has, and what each of its edges has: how Relay's connections are told from other types.
+PAGED, EDGE = frozenset({"nodes", "edges"}), frozenset({"node", "cursor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,10 @@ class _Product(NamedTuple):
     """So many times, and again by what variables say."""
 
     number: int
-    sizes: tuple[Size, ...]
+    sizes: tuple[Variable, ...]
 
     def by(self, length: Length) -> "_Product":
-        return _Product(self.number, (*self.sizes, length)) if isinstance(length, Size) else _Product(self.number * length, self.sizes)
+        return _Product(self.number * length, self.sizes) if isinstance(length, int) else _Product(self.number, (*self.sizes, length))
 
 
 class _Place(NamedTuple):
@@ -166,8 +170,12 @@ class _Meter:
             return []
         is_list = is_list_type(get_nullable_type(field.type))
         times = place.times.by(self._length(node, place, size, is_list=is_list))
-        _add(points, times)
-        return [_Place(node.selection_set.selections, type_, times, SHORT if is_list or size is None else size)]
+        page = SHORT if is_list or size is None else size
+        if not _is_paid(node, place.type):
+            _add(points, times)
+        if _has(type_, PAGED):
+            _add(points, times.by(page))
+        return [_Place(node.selection_set.selections, type_, times, page)]
 
     def _length(self, node: FieldNode, place: _Place, size: Length | None, *, is_list: bool) -> Length:
         """How many objects a field answers with."""
@@ -193,6 +201,15 @@ class _Meter:
 def _add(points: Points, product: _Product) -> None:
     if product.number:
         points[product.sizes] += product.number
+
+
+def _is_paid(node: FieldNode, type_: GraphQLCompositeType) -> bool:
+    """Whether a field answers with rows of a page, which are paid with it; under another name they are answered once more."""
+    return node.alias is None and any(node.name.value in row and _has(type_, row) for row in (PAGED, EDGE))
+
+
+def _has(type_: GraphQLCompositeType, names: frozenset[str]) -> bool:
+    return not isinstance(type_, GraphQLUnionType) and names <= type_.fields.keys()
 
 
 def _declared(field: GraphQLField) -> int:

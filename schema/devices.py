@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 @strawberry.type(description="What a device should run, rollouts included: what its next poll will say.")
 class TargetState:
-    apps: JSON = strawberry.field(description="By app id; each service has its image in `imageName` and `config.image`.")
-    config: JSON = strawberry.field(description="Settings passed through to the agent.")
+    apps: JSON = strawberry.field(
+        description="By app id; each service has its image in `imageName` and `config.image`.", metadata={"cost": 10}
+    )
+    config: JSON = strawberry.field(description="Settings passed through to the agent.", metadata={"cost": 10})
     version: int = strawberry.field(description="Rises by one at every change the device can see.")
 
     @classmethod
@@ -40,9 +42,9 @@ class TargetState:
 
 @strawberry.type(description="What a device last reported.")
 class CurrentState:
-    apps: JSON = strawberry.field(description="By app id, as the device sent it.")
+    apps: JSON = strawberry.field(description="By app id, as the device sent it.", metadata={"cost": 10})
     version: int | None = strawberry.field(description="The target version it had polled; no proof that it runs it.")
-    info: JSON = strawberry.field(description="What else it said of itself.")
+    info: JSON = strawberry.field(description="What else it said of itself.", metadata={"cost": 10})
     reported_at: datetime = strawberry.field(description="When.")
 
     @classmethod
@@ -130,11 +132,14 @@ class Device(Node):
     async def online(self, info: Info) -> bool:
         return self.source.is_online(await info.context.now())
 
-    @strawberry.field(description="Every service whose last report is not what the device should run now; all, if it never reported.")
+    @strawberry.field(
+        description="Every service whose last report is not what the device should run now; all, if it never reported.",
+        metadata={"cost": 5},
+    )
     async def differences(self, info: Info) -> list[Difference]:
         return [Difference.of(found) for found in await _differences(info, self.source.id)]
 
-    @strawberry.field(description="Whether there are none.")
+    @strawberry.field(description="Whether there are none.", metadata={"cost": 5})
     async def in_sync(self, info: Info) -> bool:
         return not await _differences(info, self.source.id)
 

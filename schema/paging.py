@@ -54,7 +54,7 @@ class Connection(Generic[Item]):
         )
         return cls(edges=kept, nodes=[edge.node for edge in kept], page_info=info, count=count)
 
-    @strawberry.field(description="How many there are on all pages; counted only if asked for.", metadata={"cost": 10})
+    @strawberry.field(description="How many there are on all pages; counted only if asked for.", metadata={"cost": 100})
     async def total_count(self) -> int:
         return await self.count()
 

@@ -100,7 +100,7 @@ class Delivery(Node):
     last_at: datetime = strawberry.field(description="When it came last.")
     times: int = strawberry.field(description="How often it was posted.")
     headers: JSON = strawberry.field(description="Its headers that tell what it is.")
-    body: str = strawberry.field(description="Its body, as text.")
+    body: str = strawberry.field(description="Its body, as text.", metadata={"cost": 10})
     source: strawberry.Private[of_deliveries.Delivery]
 
     @classmethod

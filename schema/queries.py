@@ -60,7 +60,7 @@ class Query(
     @strawberry.field(
         description="What createRollout would do now: who would take part, in which batches, who would not and why, what stands in the "
         "way, and how long it may take.",
-        metadata={"cost": 50},
+        metadata={"cost": 500},
     )
     async def preview_rollout(
         self,
@@ -76,7 +76,7 @@ class Query(
     @strawberry.field(
         description="What a policy would make of an image that is pushed now, or, of a bare repository such as ghcr.io/acme/app, of the "
         "tags that its registry has. The registry is asked, if it may be; nothing is changed.",
-        metadata={"cost": 50},
+        metadata={"cost": 200},
     )
     async def test_policy(
         self,

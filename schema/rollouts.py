@@ -278,7 +278,7 @@ class Rollout(Node):
     def plan(self) -> Plan:
         return Plan.of(self.source.plan)
 
-    @strawberry.field(description="Where its devices are now.", metadata={"cost": 10})
+    @strawberry.field(description="Where its devices are now.", metadata={"cost": 20})
     async def progress(self, info: Info) -> RolloutProgress:
         found = await info.context.load(rollouts.snapshots, self.source.id)
         assert found is not None, "rollouts are never deleted"

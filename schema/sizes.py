@@ -19,8 +19,10 @@ from graphql import (
 )
 from graphql.utilities.coerce_input_value import coerce_default_value
 
-# Arguments that decide it, or fields of the one input of a mutation.
-DECIDING = ("first", "ids")
+# Arguments that decide it, or fields of the one input of a mutation. Of a sample it is said how many devices of each reason it names.
+DECIDING = ("first", "ids", "sample")
+# Where in that input devices stand that are named one by one, which are all changed, whatever `first` says.
+NAMED = ("devices", "uuids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,19 @@ class Size:
     """A length that a variable decides."""
 
     variable: str
-    key: str | None
+    path: tuple[str, ...]
     """Where in the variable it stands, if that is an input."""
     default: int
+    """If the variable is null, or does not say."""
     most: int
+    absent: int | None = None
+    """If the variable is not given, and the operation says what it is then."""
 
     def given(self, variables: Mapping[str, Any]) -> int:
         """With these variables; what makes no sense is refused elsewhere."""
-        value = variables.get(self.variable)
-        if self.key is not None and isinstance(value, dict):
-            value = value.get(self.key)
+        if self.absent is not None and self.variable not in variables:
+            return self.absent
+        value = _within(variables.get(self.variable), self.path)
         if value is None:
             return self.default
         if isinstance(value, list):
@@ -46,11 +51,29 @@ class Size:
 
     def defaulting(self, defaults: Mapping[str, ValueNode]) -> "Size":
         """The same in an operation that says what variables are that are not given."""
-        value = defaults.get(self.variable)
-        return replace(self, default=_literal(value if self.key is None else _entry(value, self.key), self.default, self.most))
+        if (value := defaults.get(self.variable)) is None:
+            return self
+        return replace(self, absent=_literal(_found(value, self.path), self.default, self.most))
 
 
-Length = int | Size
+@dataclass(frozen=True, slots=True)
+class Longer:
+    """The longer of two lengths, of which a variable decides one at least."""
+
+    one: "int | Size"
+    other: "int | Size"
+
+    def given(self, variables: Mapping[str, Any]) -> int:
+        """With these variables."""
+        return max(length if isinstance(length, int) else length.given(variables) for length in (self.one, self.other))
+
+    def defaulting(self, defaults: Mapping[str, ValueNode]) -> "Longer":
+        """The same in an operation that says what variables are that are not given."""
+        return Longer(*(length if isinstance(length, int) else length.defaulting(defaults) for length in (self.one, self.other)))
+
+
+Variable = Size | Longer
+Length = int | Variable
 
 
 def asked(node: FieldNode, field: GraphQLField, most: int) -> Length | None:
@@ -66,8 +89,21 @@ def _of_input(value: ValueNode | None, type_: GraphQLInputObjectType, most: int)
     """The same of the one argument that mutations have."""
     if (name := _deciding(type_.fields)) is None:
         return None
-    default = _default(type_.fields[name], most)
-    return Size(value.name.value, name, default, most) if isinstance(value, VariableNode) else _length(_entry(value, name), default, most)
+    first = _at(value, (name,), _default(type_.fields[name], most), most)
+    return _longer(first, _at(value, NAMED, 1, most)) if NAMED[0] in type_.fields else first
+
+
+def _at(value: ValueNode | None, path: tuple[str, ...], default: int, most: int) -> int | Size:
+    """What is said at this place of an input, any part of which may be a variable."""
+    for depth, name in enumerate(path):
+        if isinstance(value, VariableNode):
+            return Size(value.name.value, path[depth:], default, most)
+        value = _entry(value, name)
+    return _length(value, default, most)
+
+
+def _longer(one: int | Size, other: int | Size) -> Length:
+    return max(one, other) if isinstance(one, int) and isinstance(other, int) else Longer(one, other)
 
 
 def _deciding(names: Container[str]) -> str | None:
@@ -79,8 +115,8 @@ def _default(argument: GraphQLArgument | GraphQLInputField, most: int) -> int:
     return default if isinstance(default, int) else most
 
 
-def _length(value: ValueNode | None, default: int, most: int) -> Length:
-    return Size(value.name.value, None, default, most) if isinstance(value, VariableNode) else _literal(value, default, most)
+def _length(value: ValueNode | None, default: int, most: int) -> int | Size:
+    return Size(value.name.value, (), default, most) if isinstance(value, VariableNode) else _literal(value, default, most)
 
 
 def _literal(value: ValueNode | None, default: int, most: int) -> int:
@@ -90,9 +126,23 @@ def _literal(value: ValueNode | None, default: int, most: int) -> int:
     return _between(len(value.values), most) if isinstance(value, ListValueNode) else default
 
 
+def _found(value: ValueNode | None, path: tuple[str, ...]) -> ValueNode | None:
+    """What a document says at this place of a value."""
+    for name in path:
+        value = _entry(value, name)
+    return value
+
+
 def _entry(value: ValueNode | None, name: str) -> ValueNode | None:
     fields = value.fields if isinstance(value, ObjectValueNode) else ()
     return next((field.value for field in fields if field.name.value == name), None)
+
+
+def _within(value: Any, path: tuple[str, ...]) -> Any:
+    """What a client sent at this place of a variable."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _between(number: int, most: int) -> int:
