@@ -105,6 +105,14 @@ ATTACKS = {
     ),
     "introspection in circles": ("{__schema{types{" + nested(20, "fields{type{", "name") + "}}}", "43 levels of introspection; 20 are"),
     "introspection again": ("{__schema{" + numbered("a#: types{fields{type{fields{name}}}}", 40) + "}}", "points; 25,000 are the most"),
+    "pages of which nothing is asked": (
+        "{fleets(first: 100) {nodes{" + numbered("a#: rollouts(first: 100) {__typename}", 20) + "}}}",
+        "202,101 points; 25,000 are the most",
+    ),
+    "the rows of pages again": (
+        "{fleets(first: 100) {nodes{rollouts(first: 100) {" + numbered("a#: nodes{__typename}", 20) + "}}}}",
+        "210,201 points; 25,000 are the most",
+    ),
     "pages of pages": (
         "query Q {policies(first: 100) {nodes{rollouts(first: 100) {nodes{devices(first: 100) {nodes{status}}}}}}}",
         "query “Q” asks for 1,020,201 points; 25,000 are the most",
@@ -176,7 +184,7 @@ def test_the_schema_can_be_asked_about(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "root", ["policy(number: 1)", "rollout(number: 1)", f'device(uuid: "{nth(1)}")', "policies{edges{node", "rollouts{nodes"]
+    "root", ["policy(number: 1)", "rollout(number: 1)", f'device(uuid: "{nth(1)}")', "policies{edges{node", "rollouts(first: 40){nodes"]
 )
 def test_everything_that_is_known_of_something_can_be_asked_at_once(root: str) -> None:
     kind = {"p": "Policy", "r": "Rollout", "d": "Device"}[root[0]]
@@ -208,6 +216,7 @@ def one(name: str, field: Any, depth: int) -> str:
     return f"{name}{page}{{{everything(below, depth - 1)}}}" if depth > 1 else ""
 
 
+PREVIEW = '{previewRollout(policy: "p", image: "nginx", sample: 30) {... on RolloutPreview {…}}}'
 PAUSE = "pauseRollout(input: {id: 1})"
 
 
@@ -219,8 +228,11 @@ PAUSE = "pauseRollout(input: {id: 1})"
         ("{a: policy(id: 1) {id} b: policy(id: 2) {id}}", 2),
         ("{policies(first: 20) {nodes{id}}}", 1 + 20),
         ("{policies{nodes{id}}}", 1 + 50),
-        ("{policies(first: 20) {edges{cursor node{id}}}}", 1 + 20 * 2),
-        ("{policies(first: 20) {nodes{id} edges{cursor} pageInfo{endCursor}}}", 1 + 20 + 20 + 1),
+        ("{policies(first: 20) {edges{cursor node{id}}}}", 1 + 20),
+        ("{policies(first: 20) {__typename}}", 1 + 20),
+        ("{policies(first: 20) {nodes{id} edges{cursor} pageInfo{endCursor}}}", 1 + 20 + 1),
+        ("{policies(first: 20) {nodes{id} a: nodes{id} edges{node{id} a: node{id}} b: edges{node{id}}}}", 1 + 20 + 3 * 20),
+        ("{policies(first: 20) {nodes{rollouts(first: 7) {__typename}}}}", 1 + 20 * (1 + 1 + 7)),
         ("{policies(first: 20) {nodes{stages{checks}}}}", 1 + 20 * (1 + SHORT)),
         ("{policies(first: 20) {nodes{rollouts(first: 3) {nodes{policy{id}}}}}}", 1 + 20 * (1 + 1 + 3 * (1 + 1))),
         ("{policies(first: 20) {...P}} fragment P on PolicyConnection {nodes{...N}} fragment N on Policy {stages{checks}}", 1 + 20 * 6),
@@ -228,7 +240,7 @@ PAUSE = "pauseRollout(input: {id: 1})"
         ("{policies(first: 20) {... on PolicyConnection {nodes{id}}}}", 1 + 20),
         ("{policies(first: 1000) {nodes{id}}}", 1 + 100),
         ("{policies(first: -1) {nodes{id}}}", 1 + 1),
-        ("{policies(first: 20) {totalCount nodes{id}}}", 1 + 10 + 20),
+        ("{policies(first: 20) {totalCount nodes{id}}}", 1 + 100 + 20),
         ("{fleets{nodes{name deviceCount}}}", 1 + 50 * (1 + 10)),
         ('{nodes(ids: ["a", "b", "c"]) {id}}', 3),
         (f"mutation {{{PAUSE} {{... on PauseRolloutPayload {{rollout{{id}}}}}}}}", 10 + 1 + 1),
@@ -237,6 +249,9 @@ PAUSE = "pauseRollout(input: {id: 1})"
             "mutation {releaseDevices(input: {devices: {all: true}, first: 500}) {... on ReleaseDevicesPayload {results{uuid}}}}",
             500 * 10 + 1 + 500,
         ),
+        (PREVIEW.replace("…", "checksum"), 500 + 1),
+        (PREVIEW.replace("…", "leftOut{first{device{inSync}}}"), 500 + 1 + 30 * (1 + SHORT * (1 + 1 + 5))),
+        ("{devices(first: 20) {nodes{differences{app} inSync currentState{apps info}}}}", 1 + 20 * (1 + 5 + SHORT + 5 + 1 + 10 + 10)),
         ("subscription {rolloutEvents(id: 1) {cursor}}", 1),
     ],
 )
@@ -253,7 +268,7 @@ PAGED = "query ($n: Int! = 7) {policies(first: $n) {nodes{id}}}"
     [
         (PAGED, {"n": 3}, 1 + 3),
         (PAGED, {}, 1 + 7),
-        (PAGED, {"n": None}, 1 + 7),
+        (PAGED.replace("!", ""), {"n": None}, 1 + 50),
         (PAGED, {"n": 0}, 1 + 1),
         (PAGED, {"n": 10**18}, 1 + 100),
         (PAGED, {"n": 1e300}, 1 + 100),
@@ -312,6 +327,40 @@ def test_what_decides_may_stand_in_an_input(text: str, variables: dict[str, Any]
     assert cost(SMALL, parse(text), None, variables) == expected
 
 
+UUIDS = [nth(number) for number in range(1, 8)]
+FEW = ", ".join(f'"{uuid}"' for uuid in UUIDS[:3])
+
+
+@pytest.mark.parametrize(
+    ("declared", "said", "variables", "devices"),
+    [
+        ("", f"{{devices: {{uuids: [{FEW}]}}, first: 1}}", {}, 3),
+        ("", f"{{devices: {{uuids: [{FEW}]}}, first: 4}}", {}, 4),
+        ("", f"{{devices: {{uuids: [{FEW}]}}}}", {}, 100),
+        ("", f"{{devices: {{uuids: {FEW[:38]}}}, first: 1}}", {}, 1),
+        ("($n: Int!)", f"{{devices: {{uuids: [{FEW}]}}, first: $n}}", {"n": 1}, 3),
+        ("($n: Int!)", f"{{devices: {{uuids: [{FEW}]}}, first: $n}}", {"n": 9}, 9),
+        ("($a: UUID!)", "{devices: {uuids: [$a, $a]}, first: 1}", {"a": UUIDS[0]}, 2),
+        ("($uuids: [UUID!])", "{devices: {uuids: $uuids}, first: 1}", {"uuids": UUIDS}, 7),
+        ("($uuids: [UUID!])", "{devices: {uuids: $uuids}, first: 1}", {}, 1),
+        (f"($uuids: [UUID!] = [{FEW}])", "{devices: {uuids: $uuids}, first: 1}", {}, 3),
+        ("($devices: DevicesInput!)", "{devices: $devices, first: 1}", {"devices": {"uuids": UUIDS}}, 7),
+        ("($devices: DevicesInput!)", "{devices: $devices, first: 1}", {"devices": {"all": True}}, 1),
+        (f"($devices: DevicesInput! = {{uuids: [{FEW}]}})", "{devices: $devices, first: 1}", {}, 3),
+        ("($input: ReleaseDevicesInput!)", "$input", {"input": {"devices": {"uuids": UUIDS}, "first": 1}}, 7),
+        ("($input: ReleaseDevicesInput!)", "$input", {"input": {"devices": {"uuids": UUIDS}, "first": 8}}, 8),
+        ("($input: ReleaseDevicesInput!)", "$input", {"input": {"devices": {"uuids": UUIDS * MANY}, "first": 1}}, 500),
+        ("($input: ReleaseDevicesInput!)", "$input", {"input": {"devices": "nonsense", "first": 1}}, 1),
+        ("($input: ReleaseDevicesInput! = {devices: {all: true}, first: 1})", "$input", {}, 1),
+        ("($input: ReleaseDevicesInput! = {devices: {all: true}, first: 1})", "$input", {"input": {"devices": {"all": True}}}, 100),
+    ],
+)
+def test_devices_that_are_named_are_paid_whatever_first_says(declared: str, said: str, variables: dict[str, Any], devices: int) -> None:
+    text = f"mutation {declared} {{releaseDevices(input: {said}) {{... on ReleaseDevicesPayload {{results{{uuid}}}}}}}}"
+
+    assert points(text, **variables) == devices * 10 + 1 + devices
+
+
 @strawberry.type
 class Heavy:
     size: int = strawberry.field(default=1, metadata={"cost": 20})
@@ -350,8 +399,8 @@ def test_what_a_document_costs_is_found_out_once_and_forgotten_with_it() -> None
 # Lengths of which none divides another, so that two that are mistaken for each other change the sum.
 FIELDS: dict[str, dict[str, str | None]] = {
     "Query": {"thing": "Thing", "things": "Page", "things(first: 7)": "Page", "things(first: $n)": "Page", "all": "Thing"},
-    "Page": {"size": None, "nodes": "Thing", "edges": "Edge"},
-    "Edge": {"cursor": None, "node": "Thing"},
+    "Page": {"size": None, "nodes": "Thing", "edges": "Edge", "again: nodes": "Thing", "again: edges": "Edge"},
+    "Edge": {"cursor": None, "node": "Thing", "again: node": "Thing"},
     "Thing": {"name": None, "kin": "Page", "kin(first: $m)": "Page", "kin(first: 13)": "Page", "parts": "Thing", "owner": "Thing"},
 }
 
@@ -413,7 +462,7 @@ def many(fields: list[Field]) -> int:
 
 
 def naive(fields: list[Field], page: int, variables: Mapping[str, int]) -> int:
-    """What fields cost, from the top, where lists are as long as the page."""
+    """What fields cost, from the top, where lists are as long as the page, which paid for its rows."""
     return sum(naive_one(field, page, variables) for field in fields)
 
 
@@ -421,8 +470,10 @@ def naive_one(field: Field, page: int, variables: Mapping[str, int]) -> int:
     name = field.node.name.value
     if not field.node.selection_set:
         return 0
-    length = {"things": first(field.node, 3, variables), "kin": first(field.node, 2, variables)}.get(name, SHORT)
-    return (page if name in ("nodes", "edges", "all", "parts") else 1) * (1 + naive(field.below, length, variables))
+    rows = {"things": first(field.node, 3, variables), "kin": first(field.node, 2, variables)}.get(name)
+    is_paid = name in ("nodes", "edges", "node") and field.node.alias is None
+    times = page if name in ("nodes", "edges", "all", "parts") else 1
+    return times * ((not is_paid) + (rows or 0) + naive(field.below, rows or SHORT, variables))
 
 
 def first(field: FieldNode, default: int, variables: Mapping[str, int]) -> int:
