@@ -1,5 +1,6 @@
 """Changing one service of what a device should run, and nothing else of it."""
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,6 +9,8 @@ from domain.devices import service_name
 from domain.errors import BadInput, NotFound, about
 from domain.images import Image
 from domain.services import check_name
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,14 @@ def _added(apps: dict[str, Any], patch: Patch) -> dict[str, Any]:
     if patch.image is None:
         raise BadInput(f"app {patch.app} has no service named “{patch.service}”: give it an image, and it is added")
     service: dict[str, Any] = {"serviceName": patch.service, "config": {}}
-    app = apps.setdefault(patch.app, {"appId": int(patch.app) if patch.app.isdigit() else patch.app, "services": []})
+    app = apps.setdefault(patch.app, {"appId": _app_id(patch.app), "services": []})
     app["services"].append(service)
     return service
+
+
+def _app_id(app: str) -> int | str:
+    """As agents write it: a number, unless that is another text, or more than 64 bits, which no JSON of ours can hold."""
+    return int(app) if _NUMBER.fullmatch(app) else app
 
 
 def _merged(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

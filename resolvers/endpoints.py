@@ -56,12 +56,13 @@ async def create(ctx: Context, wanted: Wanted, *, idempotency_key: str | None = 
     heard that rotates it.
     """
     async with ctx.changing(Action.CREATE_WEBHOOK_ENDPOINT) as change:
+        scheme = _scheme(wanted)
+        checked = _checked(wanted, scheme, change.now)
         if made := await change.made_before(idempotency_key, wanted):
             return await endpoints.ever(change.conn, EndpointId(made)), None
-        scheme = _scheme(wanted)
         secret = None if scheme is Scheme.OIDC else keys.new("webhook")
         sealed = None if secret is None else ctx.vault.seal(secret)
-        endpoint = await endpoints.insert(change.conn, _checked(wanted, scheme, change.now), sealed)
+        endpoint = await endpoints.insert(change.conn, checked, sealed)
         change.of(_subject(endpoint.id), name=endpoint.name, sender=endpoint.sender, scheme=scheme, repositories=endpoint.repositories)
     return endpoint, secret
 

@@ -36,9 +36,10 @@ async def create_rollout(
     Asked again under the same idempotency key it is that rollout, wherever it is by then.
     """
     async with ctx.changing(Action.CREATE_ROLLOUT) as change:
+        together = together_with(image, also)
         if made := await change.made_before(idempotency_key, [policy_id, image, list(also)]):
             return await _made(change.conn, RolloutId(made))
-        rollout = await _create(ctx, change, policy_id, together_with(image, also))
+        rollout = await _create(ctx, change, policy_id, together)
         change.of(Subject.of(SubjectType.ROLLOUT, rollout.id), policy=policy_id, images=[str(one) for one in rollout.images])
     return rollout
 
@@ -70,12 +71,12 @@ async def _create(ctx: Context, change: Change, policy_id: PolicyId, together: S
 
 def together_with(image: str, also: Sequence[str]) -> list[Image]:
     """The images that an operator wants to move together; raises BadInput."""
+    if 1 + len(also) > MOST_TOGETHER:
+        raise BadInput(f"also: at most {MOST_TOGETHER} images move together")
     with about("image"):
         images = [Image.parse(image)]
     with about("also"):
         images += map(Image.parse, also)
-    if len(images) > MOST_TOGETHER:
-        raise BadInput(f"also: at most {MOST_TOGETHER} images move together")
     if len({one.repository for one in images}) < len(images):
         raise BadInput("also: two images are of the same repository")
     return images

@@ -23,9 +23,10 @@ async def create(ctx: Context, values: Mapping[str, object], *, idempotency_key:
     Asked again under the same idempotency key it is that policy, as it is by then: perhaps changed, perhaps deleted.
     """
     async with ctx.changing(Action.CREATE_POLICY) as change:
+        settings = checked(dict(values))
         if made := await change.made_before(idempotency_key, values):
             return _found(await policies.one(change.conn, PolicyId(made)), PolicyId(made))
-        policy = await policies.insert(change.conn, checked(dict(values)), change.now)
+        policy = await policies.insert(change.conn, settings, change.now)
         change.of(_subject(policy.id), settings=_given(policy, values))
     return policy
 

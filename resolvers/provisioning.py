@@ -26,10 +26,12 @@ async def create(ctx: Context, wanted: Wanted, *, idempotency_key: str | None = 
     who has not heard that revokes it and makes another.
     """
     async with ctx.changing(Action.CREATE_PROVISIONING_KEY) as change:
-        documents.check(wanted.labels, "labels")
+        # Before they are hashed, which takes as long as there are many.
+        labels = labels_of.checked(wanted.labels)
+        documents.check(labels, "labels")
         if made := await change.made_before(idempotency_key, wanted):
             return _found(await provisioning.one(change.conn, ProvisioningKeyId(made)), ProvisioningKeyId(made)), None
-        checked = replace(rules.checked(wanted, change.now), labels=labels_of.checked(wanted.labels))
+        checked = replace(rules.checked(wanted, change.now), labels=labels)
         secret = keys.new("provisioning")
         key = await provisioning.insert(change.conn, checked, keys.digest(secret), ctx.actor.name, change.now)
         change.of(_subject(key.id), **asdict(checked))

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import strawberry
-from graphql import FieldNode, GraphQLError, StringValueNode, ValidationRule, specified_rules
+from graphql import FieldNode, GraphQLError, IntValueNode, StringValueNode, ValidationRule, specified_rules
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -25,6 +26,7 @@ from schema.results import HANDLERS
 from schema.scalars import SCALARS
 from schema.subscriptions import Subscription
 
+MOST_DIGITS = 20  # as many as the largest number of 64 bits has
 log = logging.getLogger(__name__)
 
 
@@ -36,8 +38,17 @@ class NoNullCharacters(ValidationRule):
             self.report_error(GraphQLError("a string holds a null character", node))
 
 
-# Not too complex, before other rules spend time on it.
-RULES: Rules = (NotTooComplex, *specified_rules, NoNullCharacters)
+class NoEndlessNumbers(ValidationRule):
+    """Python reads no number of more than 4,300 digits, and fails wherever it first tries to: no other rule is to come so far."""
+
+    def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
+        if (digits := len(node.value.lstrip("-"))) > MOST_DIGITS:
+            sentence = f"a number has at most {MOST_DIGITS} digits, this one has {digits:,}"
+            raise ValidationAbortedError(sentence, node, extensions={"code": "BAD_USER_INPUT"})
+
+
+# Not too complex, before other rules spend time on it; and no number that they could not read.
+RULES: Rules = (NotTooComplex, NoEndlessNumbers, *specified_rules, NoNullCharacters)
 
 
 class NoIntrospection(ValidationRule):

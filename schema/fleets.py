@@ -11,6 +11,7 @@ from domain.devices import Device as DomainDevice
 from domain.errors import BadInput
 from domain.fleet import DeviceFilter, DeviceOrder, OrderBy, Place
 from domain.ids import DeviceId, PolicyId, ProvisioningKeyId, RolloutId
+from domain.texts import LONGEST
 from resolvers import devices, fleet
 from schema.arguments import WHICH
 from schema.devices import Device
@@ -179,6 +180,8 @@ class FleetQuery:
     async def fleet(
         self, name: Annotated[str | None, strawberry.argument(description="As its provisioning keys name it.")] = None
     ) -> Fleet:
+        if name is not None and not 0 < len(name) <= LONGEST:
+            raise BadInput(f"name: 1 to {LONGEST} characters, or null for the devices without a fleet")
         return Fleet.of(name)
 
 

@@ -11,9 +11,9 @@ from domain.audit import Subject
 from domain.ids import PolicyId, RolloutId
 from domain.settings import PaceSettings, ScheduleSettings
 from resolvers import policies, rollouts
-from schema.arguments import WHICH, ById, ByNumber, Statuses
+from schema.arguments import WHICH, ById, ByNumber, Statuses, each_once
 from schema.audit import AuditEntry, trail
-from schema.enums import RollbackMode, Strategy, SubjectKind
+from schema.enums import RollbackMode, Status, Strategy, SubjectKind
 from schema.nodes import Node, node_id, number_asked
 from schema.paging import DEFAULT, After, Connection, First, Key, numbered, paged
 from schema.session import Info
@@ -125,7 +125,7 @@ class Policy(Node):
     ) -> Connection[Annotated["Rollout", strawberry.lazy("schema.rollouts")]]:
         from schema.rollouts import BY_NUMBER, Rollout
 
-        statuses = None if status is None else tuple(status)
+        statuses = each_once(Status, status)
 
         async def read(before: int, limit: int) -> Any:
             return await info.context.load(rollouts.of_policies, self.key, RolloutId(before), limit, statuses)

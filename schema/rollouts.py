@@ -17,7 +17,7 @@ from domain.progress import Count, tally
 from domain.rollouts import PastMove
 from resolvers import devices, events, policies, pushes, rollouts
 from resolvers.rollouts import Explanation, Snapshot
-from schema.arguments import WHICH, ById, ByNumber
+from schema.arguments import WHICH, ById, ByNumber, each_once
 from schema.audit import AuditEntry, trail
 from schema.enums import DeviceStatus, EventType, On, State, Status, SubjectKind
 from schema.events import Event
@@ -308,7 +308,7 @@ class Rollout(Node):
         after: After = None,
         status: Annotated[list[DeviceStatus] | None, strawberry.argument(description="Only those that are there; null is all.")] = None,
     ) -> Connection[RolloutDevice]:
-        statuses = None if status is None else tuple(map(DeviceStatus, status))
+        statuses = each_once(DeviceStatus, status)
 
         async def read(rank: int, limit: int) -> Any:
             return await info.context.load(rollouts.members_of, self.source.id, min(rank, LAST_RANK), limit, statuses)
@@ -369,7 +369,7 @@ class RolloutFilterInput:
 
     def wanted(self) -> domain.RolloutFilter:
         return domain.RolloutFilter(
-            statuses=None if self.status is None else tuple(map(Status, self.status)),
+            statuses=each_once(Status, self.status),
             policy=None if self.policy is None else PolicyId(number_asked("Policy", self.policy, None)),
             fleet=self.fleet,
             search=self.search,

@@ -1,6 +1,6 @@
 """Values that are more than a string, each with the page that specifies it."""
 
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any, NewType
 
 import strawberry
@@ -22,6 +22,14 @@ def _uuid(given: Any) -> str:
     return uuid
 
 
+def _moment(given: Any) -> datetime:
+    moment: datetime = DateTimeDefinition.parse_value(given)  # type: ignore[misc]
+    # At the ends of the calendar there is no moment that is the same elsewhere, and PostgreSQL is told all of them in UTC.
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise GraphQLError(f"a moment lies in the years {MINYEAR + 1} to {MAXYEAR - 1}")
+    return moment
+
+
 def _text(given: Any) -> str:
     if not isinstance(given, str):
         raise GraphQLError("this is no string")
@@ -34,7 +42,7 @@ SCALARS: dict[object, Any] = {
         description="A moment, as RFC 3339 writes it: `2030-01-31T06:00:00+00:00`.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
         serialize=isoformat,
-        parse_value=DateTimeDefinition.parse_value,
+        parse_value=_moment,
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -1,5 +1,6 @@
 """The pool, transactions that wake the readers of events, and the one clock: the database's."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -34,6 +35,9 @@ class Database:
         asyncpg.CrashShutdownError,
         asyncpg.TooManyConnectionsError,
         asyncpg.DeadlockDetectedError,
+        asyncpg.LockNotAvailableError,
+        asyncpg.QueryCanceledError,  # by a statement_timeout, or by whoever administers it
+        asyncpg.IdleInTransactionSessionTimeoutError,
         OSError,
         TimeoutError,
     )
@@ -81,20 +85,25 @@ class Database:
     @asynccontextmanager
     async def unheard(self) -> AsyncIterator[Connection]:
         """One transaction of which nobody is woken. A loop that looks for work would wake itself: 237 commits a second where 6 will do."""
-        async with self._pool.acquire(timeout=10) as conn, conn.transaction():
+        async with self.reading() as conn, conn.transaction():
             yield conn
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
         """Several reads that see one moment."""
-        async with self._pool.acquire(timeout=10) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        async with self.reading() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             yield conn
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """A connection for single reads."""
+        """A connection for single reads. Whoever is stopped in the middle of one loses it."""
         async with self._pool.acquire(timeout=10) as conn:
-            yield conn
+            try:
+                yield conn
+            except (asyncio.CancelledError, TimeoutError):
+                # asyncpg may have sent half a statement, which leaves a transaction open that it knows nothing of.
+                conn.terminate()
+                raise
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Connection]:

@@ -454,7 +454,7 @@ async def test_a_target_that_makes_no_sense_is_refused_by_field_and_nothing_chan
         refused = await api.refusal("setDeviceTarget", uuid=agent.uuid, apps={}, config=config)
         assert refused == ("INVALID_INPUT", "config must be an object")
     assert (await refused_anyhow(api, "setDeviceTarget", {"uuid": agent.uuid, "apps": service(note=deep)}))[0] == "BAD_USER_INPUT"
-    huge = f'uuid: "{agent.uuid}", apps: {{ a: {{ services: [], x: {10**30} }} }}'
+    huge = f'uuid: "{agent.uuid}", apps: {{ a: {{ services: [], x: {10**20 - 1} }} }}'
     answer = await api.graphql(f"mutation {{ setDeviceTarget(input: {{ {huge} }}) {{ ... on Error {{ code }} }} }}")
     assert answer["setDeviceTarget"] == {"code": "INVALID_INPUT"}
     assert (await refused_anyhow(api, "setDeviceTarget", {"uuid": "press-12", "apps": {}}))[0] == "BAD_USER_INPUT"

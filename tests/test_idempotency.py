@@ -110,6 +110,25 @@ async def test_another_request_under_the_same_key_is_refused_and_changes_nothing
     assert (await policies.create(ada, dict(reversed(NGINX.items())), idempotency_key=KEY)).id == 2, "in whatever order its fields come"
 
 
+async def test_a_request_that_is_too_large_is_refused_before_it_is_compared(ada: Context) -> None:
+    await makes_a_provisioning_key(ada, KEY)
+
+    for larger, words in (
+        (
+            provisioning.create(ada, WantedKey("hall", labels=dict.fromkeys(map(str, range(1000)), "")), idempotency_key=KEY),
+            "labels must be",
+        ),
+        (policies.create(ada, {**NGINX, "tags": {"include": ["*"] * 1000}}, idempotency_key=KEY), "tags"),
+        (
+            endpoints.create(ada, WantedEndpoint("ci", Sender.GENERIC, repositories=("a",) * 1000), idempotency_key=KEY),
+            "repositories: at most",
+        ),
+        (images.create_rollout(ada, PolicyId(1), "nginx:2", ["nginx:2"] * 1000, idempotency_key=KEY), "also: at most 20"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            await larger
+
+
 async def test_without_a_key_or_under_another_it_is_made_again(ada: Context) -> None:
     made = [(await makes_a_policy(ada, key)).id for key in (None, None, "a", "b")]
 

@@ -120,7 +120,7 @@ async def test_null_makes_a_group_of_settings_what_it_is_by_default(api: Api) ->
         ({"pace": {"ramp": {"basePerMinute": 50, "factor": 1.0, "everyDevices": 10}}}, "pace.ramp.factor"),
         ({"pace": {"devicesPerMinute": 0}}, "pace.devicesPerMinute"),
         ({"pace": {"ramp": {"basePerMinute": 1e-300, "everyDevices": 10}}}, "pace.ramp.basePerMinute"),
-        ({"schedule": {"notBefore": "9999-12-31T23:59:59-14:00"}}, "schedule.notBefore"),
+        ({"schedule": {"notBefore": "9998-12-31T23:59:59-14:00"}}, "schedule.notBefore"),
         ({"retries": {"failed": 11}}, "retries.failed"),
         ({"stopConfidence": 1}, "stopConfidence"),
         ({"checks": [{"kind": "HTTP", "name": "x"}]}, "checks.0.url: Field required"),

@@ -61,6 +61,15 @@ async def test_a_patch_changes_one_service_and_leaves_the_others_as_they_are(api
     assert (await agent.poll())[1]["apps"] == told["apps"] == (await api.target(agent.uuid))["apps"]
 
 
+@pytest.mark.parametrize(("app", "kept"), [("7", 7), ("9" * 18, int("9" * 18)), ("9" * 19, "9" * 19), ("9" * 26, "9" * 26), ("007", "007")])
+async def test_an_app_that_is_added_has_a_number_only_where_that_is_its_id(api: Api, app: str, kept: int | str) -> None:
+    agent = await api.device(nth(1), web("nginx:1.26"))
+
+    told = await _patched(api, agent.uuid, {"image": "nginx:1.27"}, app=app)
+
+    assert told["apps"][app]["appId"] == kept
+
+
 async def test_a_patch_adds_a_service_or_an_app_and_takes_them_away(api: Api) -> None:
     agent = await api.device(nth(1), web("nginx:1.26"))
 
