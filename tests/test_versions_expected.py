@@ -120,7 +120,7 @@ async def test_of_many_who_read_the_same_version_one_changes_it(ada: Context) ->
     uuid = await uuid_of(ada)
 
     for change in (
-        lambda number: policies.update(ada, POLICY, {"priority": number}, expected_version=1),
+        lambda number: policies.update(ada, POLICY, {"priority": number + 1}, expected_version=1),
         lambda number: devices.set_labels(ada, uuid, {"site": str(number)}, expected_version=1),
         lambda number: catalogue.judge(ada, IMAGE, Standing.REJECTED, str(number), expected_version=1),
         lambda number: registries.save(ada, "ghcr.io", str(number), "x", plain_http=False, expected_version=1),
