@@ -16,7 +16,7 @@ from resolvers.context import AWAY
 from schema import lookup
 from schema.budget import Budgeted
 from schema.documents import Documents, Rules, cached_documents
-from schema.errors import Errors, is_ours
+from schema.errors import is_ours, translate
 from schema.execution import PlainExecutor
 from schema.limits import INTROSPECTION, NotTooComplex
 from schema.mutations import Mutation
@@ -95,7 +95,7 @@ class _Schema(strawberry.Schema):
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         # Strawberry would run a subscription that was posted as if it were a query, and fail.
         kwargs["allowed_operation_types"] = set(kwargs.get("allowed_operation_types", OperationType)) - {OperationType.SUBSCRIPTION}
-        return await super().execute(*args, **kwargs)
+        return translate(await super().execute(*args, **kwargs), kwargs["context_value"].ctx.actor)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
@@ -113,8 +113,7 @@ def _schema(*, is_sorted: bool = False) -> _Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=lookup.TYPES,
-        # Each costs a small query some 12 us, whatever it does.
-        extensions=[Errors, cached_documents(rules_for, Documents()), Budgeted],
+        extensions=[cached_documents(rules_for, Documents()), Budgeted],
         execution_context_class=PlainExecutor,
         exception_handlers=HANDLERS,
         config=StrawberryConfig(sort_schema=is_sorted, scalar_map=SCALARS),

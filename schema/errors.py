@@ -2,14 +2,12 @@
 
 import logging
 import re
-from collections.abc import Iterator
 
 from graphql import GraphQLError
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types.execution import StreamExecutionResult
+from strawberry.types import ExecutionResult
 
-from domain.actors import Permission
+from domain.actors import Actor, Permission
 from domain.errors import BadInput, Conflict, Forbidden, Limited, NotFound, Refused, Unauthenticated, Unavailable
 from resolvers.context import AWAY
 
@@ -31,22 +29,12 @@ _THEIRS = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
 log = logging.getLogger(__name__)
 
 
-class Errors(SchemaExtension):
-    """Gives refusals their codes and keeps everything else to the log."""
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        self._translate(self.execution_context.result)
-
-    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        self._translate(result)
-        yield
-
-    def _translate(self, result: object) -> None:
-        errors = getattr(result, "errors", None)
-        if errors:
-            may_look = self.execution_context.context.ctx.actor.may(Permission.OPERATE)
-            result.errors = [shown(error) if may_look else _without_hints(shown(error)) for error in errors]  # type: ignore[attr-defined]
+def translate(result: ExecutionResult, actor: Actor) -> ExecutionResult:
+    """Give refusals their codes, and keep everything else to the log. No extension of Strawberry's, each of which costs 12 us a query."""
+    if result.errors:
+        may_look = actor.may(Permission.OPERATE)
+        result.errors = [shown(error) if may_look else _without_hints(shown(error)) for error in result.errors]
+    return result
 
 
 def shown(error: GraphQLError) -> GraphQLError:

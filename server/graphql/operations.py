@@ -11,7 +11,7 @@ from strawberry.types.graphql import OperationType
 
 from schema.budget import charge
 from schema.build import schema
-from schema.errors import shown
+from schema.errors import shown, translate
 from schema.session import Session
 from server.graphql.asked import Asked
 from server.graphql.documents import Documents
@@ -83,7 +83,7 @@ async def _anew(results: Results, session: Session) -> Results:
             except GraphQLError as limited:
                 yield _refused(limited)
                 return
-            yield result
+            yield translate(result, session.ctx.actor)
             points = points or (result.extensions or {}).get("cost", {}).get("requested", 0)
             session.forget()
 
