@@ -13,7 +13,7 @@ from schema.costs import MOST_POINTS, cost
 from schema.definitions import name_of
 from schema.limits import check_cost
 
-# What a document costs that is refused: looking at it may take as long as reading some hundred objects.
+# What a document costs that is refused: it was looked at, and its sender has not paid for that.
 INVALID = 100
 
 

@@ -29,7 +29,7 @@ STATUS = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
-# A hundred devices that report 80 kB each; what a page shows has some 100 kB.
+# A hundred devices that report 100 kB each.
 MOST_TOLD = 10_000_000
 CODES = {status: code for code, status in STATUS.items()}
 
