@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def translate(result: ExecutionResult, actor: Actor) -> ExecutionResult:
-    """Give refusals their codes, and keep everything else to the log. No extension of Strawberry's: this one made 62 of 740 calls of a small query."""
+    """Give refusals their codes, and keep everything else to the log. As an extension it made 62 of 740 calls of a small query."""
     if result.errors:
         may_look = actor.may(Permission.OPERATE)
         result.errors = [shown(error) if may_look else _without_hints(shown(error)) for error in result.errors]
