@@ -1,0 +1,52 @@
+"""What can be followed: things that happen, each of which is told, and things that are so, of which the newest is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from domain.events import Cursor, Event
+from domain.ids import RolloutId
+
+T = TypeVar("T")
+V = TypeVar("V", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[V]):
+    """One thing that a stream tells, and its place in the order of events: whoever has it has everything up to there."""
+
+    cursor: Cursor
+    value: V
+
+
+class Stream(ABC, Generic[T]):
+    """Something that can be followed."""
+
+    key: Hashable
+    """Streams of the same key tell the same, but for where they begin."""
+
+
+class Replayed(Stream[T]):
+    """Each thing that happens, once and in the one order: none is left out, and whoever is too slow reads on in the table."""
+
+    after: Cursor
+    """Where whoever asked for it wants to begin."""
+    rollout: RolloutId | None
+    """Whose events are looked at; None: everybody's."""
+
+    @abstractmethod
+    def meant(self, events: Sequence[Event], after: Cursor) -> AsyncGenerator[Told[T], None]:
+        """What these events tell whoever follows this and has everything up to a cursor: some nothing, some a thing for each device."""
+
+    @abstractmethod
+    def replay(self, after: Cursor) -> AsyncGenerator[Told[T], None]:
+        """What the table tells after a cursor, up to what is settled by now. Raises CursorExpired."""
+
+
+class Latest(Stream[T]):
+    """What is so now, and again when it has changed; ends when it cannot change any more."""
+
+    @abstractmethod
+    def values(self) -> AsyncGenerator[Told[T], None]:
+        """The values as they come; none is told while the one before is still being told, and the next is the newest by then."""
