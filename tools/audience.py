@@ -241,5 +241,8 @@ class House:
 
 
 def run(commands: Connection) -> None:
-    """What the process does."""
-    House(commands).run()
+    """What the process does; whatever goes wrong for a client is the last thing that whoever commands is told."""
+    try:
+        House(commands).run()
+    except OSError as error:
+        commands.send(error)

@@ -52,4 +52,7 @@ class Clients:
     async def _do(self, *command: object) -> Any:
         self._commands.send(command)
         async with asyncio.timeout(PATIENCE):
-            return await asyncio.get_running_loop().run_in_executor(None, self._commands.recv)
+            answer = await asyncio.get_running_loop().run_in_executor(None, self._commands.recv)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer

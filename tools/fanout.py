@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Self
+from typing import Any, Self, cast
 from uuid import UUID
 
 import orjson
@@ -68,8 +68,8 @@ class Subscription:
     async def rollout_events(self, id: strawberry.ID, after: str | None = None) -> AsyncGenerator[Event, None]:  # noqa: A002
         """What happens from now on."""
         async with BROADCAST.subscribe(channel=CHANNEL) as subscriber:
-            async for published in subscriber:  # type: ignore[union-attr] # as it is annotated there it could be None
-                yield Event.of(published.message)
+            async for published in subscriber:
+                yield Event.of(cast("Any", published).message)
 
 
 def stock(settings: Settings) -> Starlette:

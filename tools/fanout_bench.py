@@ -9,7 +9,8 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -101,7 +102,7 @@ class Subject:
     rollout: RolloutId
     token: str
     clients: Clients
-    since: Cursor = Cursor()
+    since: Cursor = field(default_factory=Cursor)
     committed: int = 0
     """Events that its clients are to be told."""
 
@@ -121,7 +122,7 @@ class Subject:
         await self.clients.join(Asked(self.process.url, self.token, QUERY, variables, as_events), size)
         await _settled(self.process)
 
-    async def tell(self, count: int) -> tuple[float, list[Sequence[float]]]:
+    async def tell(self, count: int) -> "tuple[float, list[array[float]]]":
         """Commit events in one transaction; returns when that was, and when each client heard each."""
         already, committed = self.committed, await self.commit(count)
         return committed, await self.clients.heard(self.process.url, already, self.committed)
@@ -248,7 +249,7 @@ async def _settled(process: Process) -> int:
     return process.resident()
 
 
-def _percentile(waits: Iterator[float] | Sequence[float], percent: int) -> float:
+def _percentile(waits: Iterable[float], percent: int) -> float:
     return statistics.quantiles(waits, n=100)[percent - 1]
 
 

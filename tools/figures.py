@@ -28,4 +28,5 @@ class Figure:
         said = f"{self.name:18} {self.value:10.4f} {self.unit}"
         if self.ratio is None:
             return said
-        return f"{said}   {self.beside}: {self.reference:.3f} {self.unit}, {self.ratio:.2f} times as {'small' if self.unit == 'kB' else 'fast'}"
+        better = "small" if self.unit == "kB" else "fast"
+        return f"{said}   {self.beside}: {self.reference:.3f} {self.unit}, {self.ratio:.2f} times as {better}"
