@@ -7,7 +7,7 @@ that writes to one connection after the other.
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Self, cast
@@ -68,8 +68,8 @@ class Subscription:
     async def rollout_events(self, id: strawberry.ID, after: str | None = None) -> AsyncGenerator[Event, None]:  # noqa: A002
         """What happens from now on."""
         async with BROADCAST.subscribe(channel=CHANNEL) as subscriber:
-            async for published in subscriber:
-                yield Event.of(cast("Any", published).message)
+            async for published in cast("AsyncIterable[Any]", subscriber):
+                yield Event.of(published.message)
 
 
 def stock(settings: Settings) -> Starlette:
