@@ -27,7 +27,7 @@ class WebSockets(WebSocketsSansIOProtocol):
         """Offer the application to send without waiting."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"][PUSH] = self.push  # type: ignore[typeddict-item,index,assignment]
+            self.scope["extensions"][PUSH] = self.push  # type: ignore[assignment]
 
     def push(self, messages: Sequence[bytes]) -> bool:
         """Send text messages at once; False, and nothing is sent, where that would take waiting, or the connection ends.
