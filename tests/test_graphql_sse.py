@@ -20,9 +20,10 @@ async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, An
     assert response.status == 200
     assert response.content_type == EVENTS
     while line := await response.content.readuntil(b"\n\n"):
-        event, _, data = line.decode().rstrip("\n").partition("\n")
-        yield event.removeprefix("event: "), uncharged(json.loads(content)) if (content := data.removeprefix("data: ")) else None
-        if event == "event: complete":
+        said = dict(part.split(":", 1) for part in line.decode().rstrip("\n").split("\n"))
+        event, content = said.get("event", ":").strip(), said.get("data", "").strip()
+        yield event, uncharged(json.loads(content)) if content else None
+        if event == "complete":
             assert await response.content.read() == b""
             return
 
