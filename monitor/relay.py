@@ -58,7 +58,7 @@ class Relay:
                 page = await events.page(conn, self._cursor, PAGE)
             for event in page:
                 await self._publish(event)
-                self._cursor = event.cursor
+                self._cursor = event.cursor.past
             if len(page) < PAGE:
                 return
 
