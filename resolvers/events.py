@@ -1,8 +1,6 @@
 """Following a rollout: everything that happened from a cursor on, then what happens next, in one order and without a gap."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from domain.actors import Permission
@@ -12,7 +10,6 @@ from domain.ids import RolloutId
 from resolvers import rollouts
 from resolvers.context import Context
 from resolvers.feed import Mailbox
-from resolvers.rollouts import Snapshot
 from storage import events, members
 from storage.members import Reached
 
@@ -102,25 +99,6 @@ def _means_devices(event: Event | None) -> bool:
 def _told(event: Event, after: Cursor) -> int:
     """Of how many of a batch's devices whoever is at this cursor has been told."""
     return after.part if (event.cursor.xid, event.cursor.seq) == (after.xid, after.seq) else 0
-
-
-async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapshot, None]:
-    """The rollout's counts now, and again whenever they changed, at most ten times a second; ends with the rollout."""
-    await _must_exist(ctx, rollout_id)
-    last: Snapshot | None = None
-    async with ctx.feed.follow(rollout_id) as mailbox:
-        while not mailbox.closed:
-            now = await rollouts.snapshot(ctx, rollout_id)
-            if last is None or (now.rollout, now.counts) != (last.rollout, last.counts):
-                yield now
-            last = now
-            if now.rollout.status.is_final:
-                return
-            # Time alone changes counts too: a soak ends without an event.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await mailbox.take()
-            await asyncio.sleep(0.1)
 
 
 async def _live(ctx: Context, mailbox: Mailbox, last: Cursor) -> AsyncGenerator[Event, None]:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 from broadcaster import Broadcast
 
-from domain.events import Event
+from domain.events import Cursor, Event
 from domain.ids import RolloutId
+from resolvers.bells import Bells
 
 
 class Mailbox:
@@ -53,6 +54,8 @@ class Feed:
         # Of broadcaster's back ends the one without a race or a silent death; delivery is guaranteed by the events table.
         self._broadcast = Broadcast("memory://")
         self._mailboxes: set[Mailbox] = set()
+        self.bells = Bells()
+        self.position = Cursor()
         self.is_closed = False
         """Nothing more is told here; whoever follows something comes again, perhaps to another process."""
 
@@ -71,11 +74,13 @@ class Feed:
         self.is_closed = True
         for mailbox in self._mailboxes:
             mailbox.close()
+        self.bells.close()
 
     async def publish(self, event: Event) -> None:
         """Hand an event to whoever follows its rollout."""
         if event.rollout_id is not None:
             await self._broadcast.publish(_topic(event.rollout_id), event)
+        self.bells.ring(event.rollout_id)
 
     @asynccontextmanager
     async def follow(self, rollout: RolloutId) -> AsyncIterator[Mailbox]:

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from domain.events import Cursor
 from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.fleet import now
@@ -25,8 +26,13 @@ class Session:
     ctx: Context
     budget: Budget | None = None
     """What the caller may spend; None: nobody counts."""
+    cursor: Cursor = field(init=False)
+    """What happened up to here is in all that the operation reads: from here on it can be followed without a gap."""
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
     _now: asyncio.Future[datetime] | None = None
+
+    def __post_init__(self) -> None:
+        self.cursor = self.ctx.feed.position
 
     @property
     def request_id(self) -> str:
@@ -66,6 +72,7 @@ class Session:
         """Read everything anew from now on, as for the next event of a subscription."""
         self._loaders.clear()
         self._now = None
+        self.cursor = self.ctx.feed.position
 
 
 Info = strawberry.Info[Session, None]
