@@ -46,6 +46,11 @@ class Bells:
         self._bells: dict[RolloutId | None, set[Bell]] = defaultdict(set)
         self._is_closed = False
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(map(len, self._bells.values()))
+
     @contextmanager
     def hearing(self, rollout: RolloutId | None = None) -> Iterator[Bell]:
         """A bell that is rung for what happens to a rollout; without one, whenever anything was committed."""

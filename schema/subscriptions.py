@@ -33,9 +33,7 @@ class Subscription:
         description="One device, now and whenever it changes: what is written here of it, what it should run, what it reports, where it is "
         "in its rollouts, whether it is online. What `explain` says of other devices does not count. Ends when the device is deleted."
     )
-    async def device(
-        self, info: Info, uuid: Annotated[UUID, strawberry.argument(description="Its uuid.")]
-    ) -> AsyncIterable[DeviceChange]:
+    async def device(self, info: Info, uuid: Annotated[UUID, strawberry.argument(description="Its uuid.")]) -> AsyncIterable[DeviceChange]:
         return Following(await watching.device(info.context.ctx, uuid), DeviceChange.of)
 
     @strawberry.subscription(
