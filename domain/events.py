@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from domain.errors import BadInput
-from domain.ids import RolloutId
+from domain.ids import DeliveryId, EntryId, PolicyId, RolloutId
 
 
 class EventType(StrEnum):
@@ -61,6 +61,13 @@ class Cursor:
     xid: int = 0
     seq: int = 0
     part: int = 0
+    END: ClassVar[int] = 2**62
+    """A part beyond all that any event has."""
+
+    @property
+    def past(self) -> Self:
+        """The same event with all its parts."""
+        return replace(self, part=self.END)
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(f"1:{self.xid}:{self.seq}:{self.part}".encode()).decode()
@@ -91,3 +98,13 @@ class Event:
     revision: int | None
     device_uuid: str | None
     data: dict[str, Any]
+    policy_id: PolicyId | None = None
+    """The rollout's."""
+    fleet: str | None = None
+    """The one that the rollout is for alone."""
+    status: str | None = None
+    """A Status, or what a newer version calls something new: where the move of that revision led the rollout to; None without a move."""
+    delivery_id: DeliveryId | None = None
+    """The delivery that it tells of; then it is nothing that happened to a rollout."""
+    entry_id: EntryId | None = None
+    """The change on record that it tells of; likewise."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from domain.ids import RolloutId
@@ -65,9 +65,9 @@ class Bells:
             if not self._bells[rollout]:
                 del self._bells[rollout]
 
-    def ring(self, rollout: RolloutId | None = None) -> None:
-        """Something happened, perhaps to this rollout."""
-        for topic in {rollout, None}:
+    def ring(self, rollouts: Iterable[RolloutId | None] = ()) -> None:
+        """Something was committed, perhaps something that happened to these rollouts."""
+        for topic in {None, *rollouts}:
             for bell in self._bells.get(topic, ()):
                 bell.ring()
 

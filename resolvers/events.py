@@ -37,19 +37,15 @@ async def watch(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGene
 async def replay(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
     """What the table has after a cursor; what a batch means for each of its devices is derived on the way."""
     ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        begun = await events.one(conn, after, rollout_id)
-    if begun is not None:
-        async for event in _derived(ctx, begun, after.part):
-            yield event
     while True:
         async with ctx.db.reading() as conn:
-            page = await events.page(conn, after, PAGE, rollout_id)
+            page = await events.page_of(conn, rollout_id, after, PAGE)
         for event in page:
-            yield event
-            async for derived in _derived(ctx, event, 0):
+            if event.cursor > after:
+                yield event
+            async for derived in _derived(ctx, event, _told(event, after)):
                 yield derived
-            after = event.cursor
+            after = event.cursor.past
         if len(page) < PAGE:
             return
 

@@ -7,7 +7,7 @@ from time import monotonic
 from resolvers.bells import Bell
 
 AT_LEAST_EVERY = 1.0
-"""Seconds after which is looked though nobody rang: notifications may be lost, and time alone changes things: a soak ends without an event."""
+"""Seconds after which is looked though nobody rang: a notification may be lost, and time alone changes things, as when a soak ends."""
 
 
 class Looking:

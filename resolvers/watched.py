@@ -1,4 +1,4 @@
-"""The devices that somebody watches in this process: read together, since a thousand open pages must not be a thousand statements a second."""
+"""The devices that somebody watches in this process, which are read together: a thousand open pages are two statements a look."""
 
 import asyncio
 import logging

@@ -66,9 +66,9 @@ class Event(Node):
 @strawberry.type
 class EventQuery:
     @strawberry.field(
-        description="Where the one order of events stood before anything else here was read. Read, then follow: ask for this together with "
-        "what you show, `{ eventCursor rollouts { … } }`, and pass it as `after` to what you then follow. What happened up to it is in what "
-        "you read; what happened since is told, so nothing is missed. Some of what is told you may have read already."
+        description="Where the one order of events stood before anything else of the answer was read. Read, then follow: ask for it "
+        "together with what you show, `{ eventCursor rollouts { … } }`, and pass it as `after` to what you then follow. What happened up "
+        "to there is in what you read, and what happened since is told: nothing is missed, and some of it you may have read already."
     )
     async def event_cursor(self, info: Info) -> str:
         info.context.ctx.actor.must(Permission.READ)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.events import Cursor, Event, EventType
-from domain.ids import RolloutId
+from domain.ids import DeliveryId, EntryId, PolicyId, RolloutId
 from storage.connection import Connection, Row
 from storage.grouping import counted, grouped
 
@@ -22,76 +22,85 @@ async def record(
     rollout: RolloutId | None = None,
     revision: int | None = None,
     device: str | None = None,
+    delivery: DeliveryId | None = None,
+    entry: EntryId | None = None,
     **data: Any,
 ) -> None:
     """Write what happened, in the transaction that made it so."""
     await conn.execute(
-        "insert into events (at, type, rollout_id, revision, device_uuid, data) values ($1, $2, $3, $4, $5, $6)",
-        now, event, rollout, revision, device, data,
+        """
+        insert into events (at, type, rollout_id, revision, device_uuid, delivery_id, entry_id, data)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        now, event, rollout, revision, device, delivery, entry, data,
     )  # fmt: skip
 
 
 async def horizon(conn: Connection) -> Cursor:
     """Before this, everything is settled: no event can appear there any more."""
-    return Cursor(int(await conn.fetchval("select pg_snapshot_xmin(pg_current_snapshot())::text")))
+    return Cursor(await conn.fetchval("select pg_snapshot_xmin(pg_current_snapshot())"))
 
 
-async def page(conn: Connection, after: Cursor, limit: int, rollout: RolloutId | None = None) -> list[Event]:
-    """Up to `limit` settled events after a cursor, of one rollout or of all."""
+async def settled(conn: Connection, after: Cursor, limit: int) -> tuple[list[Event], float]:
+    """Up to `limit` settled events of which something lies after a cursor, everybody's and of every kind; and how many seconds ago,
+    by the database's clock, the last of them happened."""
     rows = await conn.fetch(
         """
-        select xid::text, seq, at, type, rollout_id, revision, device_uuid, data
-          from events
-         where (xid, seq) > ($1::text::xid8, $2::bigint)
-           and xid < pg_snapshot_xmin(pg_current_snapshot())
-           and ($4::bigint is null or rollout_id = $4)
-         order by events.xid, events.seq limit $3  -- a bare xid would be the text above, and “1000” comes before “999”
+        select *, extract(epoch from clock_timestamp() - at)::float8 as age
+          from settled_events
+         where (xid, seq, $5) > ($1, $2, $3::bigint)
+         order by xid, seq limit $4
         """,
-        str(after.xid), after.seq, limit, rollout,
+        *_place(after), limit, Cursor.END,
     )  # fmt: skip
-    return [_event(row) for row in rows]
+    return [_event(row) for row in rows], rows[-1]["age"] if rows else 0.0
 
 
-async def one(conn: Connection, at: Cursor, rollout: RolloutId) -> Event | None:
-    """The event at a cursor, if it is one of this rollout's."""
-    row = await conn.fetchrow(
-        """
-        select xid::text, seq, at, type, rollout_id, revision, device_uuid, data
-          from events
-         where xid = $1::text::xid8 and seq = $2 and rollout_id = $3
-           and xid < pg_snapshot_xmin(pg_current_snapshot())
-        """,
-        str(at.xid), at.seq, rollout,
-    )  # fmt: skip
-    return None if row is None else _event(row)
+async def page(conn: Connection, after: Cursor, limit: int) -> list[Event]:
+    """Up to `limit` settled events of which something lies after a cursor."""
+    return (await settled(conn, after, limit))[0]
 
 
-async def pages(conn: Connection, since: Cursor, limit: int, rollouts: Sequence[RolloutId]) -> dict[RolloutId, list[Event]]:
-    """Up to `limit` settled events of each of these rollouts, the one at the cursor included."""
+async def page_of(conn: Connection, rollout: RolloutId, after: Cursor, limit: int) -> list[Event]:
+    """Up to `limit` settled events of one rollout of which something lies after a cursor."""
+    return (await pages(conn, after, limit, [rollout])).get(rollout, [])
+
+
+async def pages(conn: Connection, after: Cursor, limit: int, rollouts: Sequence[RolloutId]) -> dict[RolloutId, list[Event]]:
+    """Up to `limit` settled events of each of these rollouts of which something lies after a cursor."""
     rows = await conn.fetch(
         """
-        select found.xid::text, seq, at, type, rollout_id, revision, device_uuid, data
-          from unnest($4::bigint[]) as asked (id),
-               lateral (select * from events
-                         where rollout_id = asked.id and (xid, seq) >= ($1::text::xid8, $2::bigint)
-                           and xid < pg_snapshot_xmin(pg_current_snapshot())
-                         order by xid, seq limit $3) as found
+        select found.*
+          from unnest($5::bigint[]) as asked (id),
+               lateral (select * from settled_events
+                         where rollout_id = asked.id and delivery_id is null and entry_id is null
+                           and (xid, seq, $6) > ($1, $2, $3::bigint)
+                         order by xid, seq limit $4) as found
          order by found.xid, found.seq
         """,
-        str(since.xid), since.seq, limit, rollouts,
+        *_place(after), limit, rollouts, Cursor.END,
     )  # fmt: skip
     return grouped(rows, "rollout_id", _event)
 
 
+def _place(cursor: Cursor) -> tuple[int, int, int]:
+    return cursor.xid, cursor.seq, cursor.part
+
+
 def _event(row: Row) -> Event:
     return Event(
-        cursor=Cursor(int(row["xid"]), row["seq"]),
+        cursor=Cursor(row["xid"], row["seq"]),
         at=row["at"],
         type=row["type"],
         rollout_id=row["rollout_id"] and RolloutId(row["rollout_id"]),
         revision=row["revision"],
         device_uuid=row["device_uuid"] and str(row["device_uuid"]),
         data=row["data"],
+        policy_id=row["policy_id"] and PolicyId(row["policy_id"]),
+        fleet=row["fleet"],
+        status=row["status"],
+        delivery_id=row["delivery_id"] and DeliveryId(row["delivery_id"]),
+        entry_id=row["entry_id"] and EntryId(row["entry_id"]),
     )
 
 
@@ -100,13 +109,13 @@ async def counts(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[Rollou
     rows = await conn.fetch(
         """
         select e.rollout_id, count(*) + coalesce(sum(reached.devices), 0)::bigint as found
-          from events e
+          from settled_events e
           left join lateral (
                select count(*) as devices from members m
                 where m.rollout_id = e.rollout_id and m.part = 0 and (m.skipped_at is null or m.skipped_at > e.at)
                   and m.rank >= (e.data ->> 'first_rank')::integer and m.rank < (e.data ->> 'end_rank')::integer
           ) as reached on e.type in ('image.batch_started', 'image.batch_widened')
-         where e.rollout_id = any ($1) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+         where e.rollout_id = any ($1) and e.delivery_id is null and e.entry_id is null
          group by e.rollout_id
         """,
         rollouts,
@@ -115,14 +124,13 @@ async def counts(conn: Connection, rollouts: Sequence[RolloutId]) -> dict[Rollou
 
 
 async def many(conn: Connection, places: Sequence[Cursor]) -> dict[Cursor, Event]:
-    """Those of these events that there are and are settled."""
+    """Those of these events that there are and are settled, but for those that tell of deliveries and of changes on record."""
     rows = await conn.fetch(
         """
-        select xid::text, seq, at, type, rollout_id, revision, device_uuid, data
-          from events
-         where (xid, seq) in (select xid::xid8, seq from unnest($1::text[], $2::bigint[]) as asked (xid, seq))
-           and xid < pg_snapshot_xmin(pg_current_snapshot())
+        select * from settled_events
+         where (xid, seq) in (select * from unnest($1::xid8[], $2::bigint[]))
+           and delivery_id is null and entry_id is null
         """,
-        [str(place.xid) for place in places], [place.seq for place in places],
+        [place.xid for place in places], [place.seq for place in places],
     )  # fmt: skip
     return {event.cursor: event for event in map(_event, rows)}

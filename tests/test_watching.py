@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from monitor.reconciler import reconcile
 from monitor.relay import Relay
 from resolvers import aside, devices, fleet, identity, rollouts, targets, watching
 from resolvers.context import Context
+from resolvers.streams import Latest
 from resolvers.watched import Watched
 from storage import presence
 from tests.api import web
@@ -43,7 +45,7 @@ async def nothing_is_left_behind(operator: Context) -> AsyncIterator[None]:
 @asynccontextmanager
 async def relaying(ctx: Context) -> AsyncIterator[None]:
     """What is committed is heard of, as in a server."""
-    relay = await Relay.beginning(ctx.db, ctx.feed.publish, ctx.feed.bells.ring)
+    relay = await Relay.beginning(ctx.db, ctx.feed, ctx.feed.bells.ring)
     async with ctx.feed.running():
         task = asyncio.create_task(relay.run())
         try:
@@ -190,7 +192,7 @@ async def test_watching_a_device_ends_when_it_is_deleted(operator: Context) -> N
         await told.until(lambda _: True)
         async with operator.db.transaction() as conn:
             for table in ("services", "targets"):
-                await conn.execute(f"delete from {table} where device_id = $1", device)  # noqa: S608 – a name of ours
+                await conn.execute(f"delete from {table} where device_id = $1", device)
             await conn.execute("delete from devices where id = $1", device)
         await told.end()
 
@@ -235,12 +237,12 @@ async def test_what_happens_to_another_rollout_is_no_reason_to_count(operator: C
     async with heard(await watching.progress(operator, rollout.id)) as told:
         await told.until(lambda _: True)
         await everybody_says(operator.db, rollout.id, Outcome.RUNNING)
-        operator.feed.bells.ring(RolloutId(404))
+        operator.feed.bells.ring([RolloutId(404)])
         operator.feed.bells.ring()
         await asyncio.sleep(0.3)
         assert len(told.told) == 1
 
-        operator.feed.bells.ring(rollout.id)
+        operator.feed.bells.ring([rollout.id])
         await told.until(lambda now: len(now.counts) > 1, 0.5)
 
 
@@ -284,20 +286,20 @@ async def test_counts_that_stay_are_not_told_again(operator: Context) -> None:
 # All of them
 
 
+Streams = list[Callable[[Context], Awaitable[Latest[Any]]]]
+
+
 @pytest.fixture
-async def streams(operator: Context) -> list[Callable[[Context], Awaitable[watching.Latest[object]]]]:
+async def streams(operator: Context) -> Streams:
     """One of each kind, for whoever asks."""
     rollout = await a_rollout(operator, 2)
     async with operator.db.reading() as conn:
         uuid = str(await conn.fetchval("select uuid from devices limit 1"))
 
-    async def counts(ctx: Context) -> watching.Latest[object]:
+    async def counts(ctx: Context) -> Latest[Any]:
         return watching.counts(ctx, DeviceFilter())
 
     return [lambda ctx: watching.progress(ctx, rollout.id), lambda ctx: watching.device(ctx, uuid), counts]
-
-
-Streams = list[Callable[[Context], Awaitable[watching.Latest[object]]]]
 
 
 async def test_streams_of_the_same_have_the_same_key_whoever_asks(operator: Context, streams: Streams) -> None:
