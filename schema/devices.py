@@ -13,6 +13,7 @@ from domain.audit import Subject
 from domain.ids import DeviceId, RolloutId
 from domain.members import Member
 from resolvers import aside, devices, explanations, fleet, provisioning
+from resolvers.watched import Watched
 from schema.audit import AuditEntry, trail
 from schema.enums import AsideKind, DeviceStanding, DifferenceKind, SubjectKind
 from schema.explanations import DeviceExplanation
@@ -189,6 +190,19 @@ class Device(Node):
     @strawberry.field(description="What operators did with it, newest first. For administrators.")
     async def audit(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[AuditEntry]:
         return await trail(info, Subject(SubjectKind.DEVICE, self.source.uuid), first, after)
+
+
+@strawberry.type(description="A device that is not as it was.")
+class DeviceChange:
+    device: Device = strawberry.field(description="The device.")
+    at: datetime = strawberry.field(description="When it was so; what is nested in it may be newer.")
+    cursor: str = strawberry.field(
+        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
+    )
+
+    @classmethod
+    def of(cls, watched: Watched) -> Self:
+        return cls(device=Device.of(watched.device), at=watched.at, cursor=str(watched.cursor))
 
 
 _BY_ROLLOUT: Key[Member, int] = numbered(LAST, lambda member: member.rollout_id)

@@ -69,6 +69,9 @@ class RolloutProgress:
     devices: DeviceCounts = strawberry.field(description="How many devices are where.")
     failure_rate: float = strawberry.field(description="Failed / (running + failed) of the devices that have shown anything; 0 to 1.")
     at: datetime = strawberry.field(description="When this was so.")
+    cursor: str = strawberry.field(
+        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
+    )
     source: strawberry.Private[domain.Rollout]
 
     @classmethod
@@ -86,6 +89,7 @@ class RolloutProgress:
             devices=DeviceCounts(**{status.value: counts.get(status, 0) for status in DeviceStatus}),
             failure_rate=tally(Count(status, None, devices, in_batch=False) for status, devices in counts.items()).rate,
             at=snapshot.at,
+            cursor=str(snapshot.cursor),
         )
 
     @strawberry.field(description="Whose progress this is, at that moment.")

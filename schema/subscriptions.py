@@ -1,17 +1,21 @@
 """What can be followed."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterable
 from typing import Annotated
 
 import strawberry
 
 from domain.events import Cursor, EventFilter
+from domain.fleet import DeviceFilter
 from domain.ids import RolloutId
-from resolvers import events
+from resolvers import events, watching
+from schema.devices import DeviceChange
 from schema.events import Event
+from schema.fleets import DeviceCountsChange, Filter
+from schema.following import Following
 from schema.nodes import number_of
 from schema.rollouts import RolloutProgress
+from schema.scalars import UUID
 from schema.session import Info
 
 _Id = Annotated[strawberry.ID, strawberry.argument(description="The id of a rollout.")]
@@ -20,10 +24,25 @@ _Id = Annotated[strawberry.ID, strawberry.argument(description="The id of a roll
 @strawberry.type(description="What can be followed.")
 class Subscription:
     @strawberry.subscription(description="A rollout's progress, now and whenever it changes; ends with the rollout.")
-    async def rollout_progress(self, info: Info, id: _Id) -> AsyncGenerator[RolloutProgress, None]:  # noqa: A002
-        async with aclosing(events.progress(info.context.ctx, RolloutId(number_of(id, "Rollout")))) as snapshots:
-            async for snapshot in snapshots:
-                yield RolloutProgress.of(snapshot)
+    async def rollout_progress(self, info: Info, id: _Id) -> AsyncIterable[RolloutProgress]:  # noqa: A002
+        stream = await watching.progress(info.context.ctx, RolloutId(number_of(id, "Rollout")))
+        return Following(stream, RolloutProgress.of)
+
+    @strawberry.subscription(
+        description="One device, now and whenever it changes: what is written here of it, what it should run, what it reports, where it is "
+        "in its rollouts, whether it is online. What `explain` says of other devices does not count. Ends when the device is deleted."
+    )
+    async def device(self, info: Info, uuid: Annotated[UUID, strawberry.argument(description="Its uuid.")]) -> AsyncIterable[DeviceChange]:
+        return Following(await watching.device(info.context.ctx, uuid), DeviceChange.of)
+
+    @strawberry.subscription(
+        description="How many devices have something in common, and how they are, now and whenever that changes; without a filter, of all. "
+        "Counted once a second at most, and less often where that takes long.",
+        metadata={"cost": 20},
+    )
+    async def device_counts(self, info: Info, filter: Filter = None) -> AsyncIterable[DeviceCountsChange]:  # noqa: A002 – GraphQL's word
+        wanted = filter.wanted() if filter else DeviceFilter()
+        return Following(watching.counts(info.context.ctx, wanted), DeviceCountsChange.of)
 
     @strawberry.subscription(
         description="Everything that happens to a rollout, in order: from its beginning, or from where a cursor left off. "
@@ -34,9 +53,6 @@ class Subscription:
         info: Info,
         id: _Id,  # noqa: A002
         after: Annotated[str | None, strawberry.argument(description="A cursor of an event; null is the beginning.")] = None,
-    ) -> AsyncGenerator[Event, None]:
-        start = Cursor() if after is None else Cursor.parse(after)
-        stream = await events.stream(info.context.ctx, EventFilter(rollout=RolloutId(number_of(id, "Rollout"))), start)
-        async with aclosing(events.watch(info.context.ctx, stream)) as happening:
-            async for event in happening:
-                yield Event.of(event)
+    ) -> AsyncIterable[Event]:
+        wanted = EventFilter(rollout=RolloutId(number_of(id, "Rollout")))
+        return Following(await events.stream(info.context.ctx, wanted, info.context.after(after) or Cursor()), Event.of)
