@@ -1,12 +1,11 @@
 """What can be followed."""
 
-from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing
+from collections.abc import AsyncIterable
 from typing import Annotated
 
 import strawberry
 
-from domain.events import Cursor
+from domain.events import Cursor, EventFilter
 from domain.fleet import DeviceFilter
 from domain.ids import RolloutId
 from resolvers import events, watching
@@ -54,8 +53,7 @@ class Subscription:
         info: Info,
         id: _Id,  # noqa: A002
         after: Annotated[str | None, strawberry.argument(description="A cursor of an event; null is the beginning.")] = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> AsyncIterable[Event]:
         start = Cursor() if after is None else Cursor.parse(after)
-        async with aclosing(events.watch(info.context.ctx, RolloutId(number_of(id, "Rollout")), start)) as happening:
-            async for event in happening:
-                yield Event.of(event)
+        wanted = EventFilter(rollout=RolloutId(number_of(id, "Rollout")))
+        return Following(await events.stream(info.context.ctx, wanted, start), Event.of)
