@@ -54,6 +54,5 @@ class Subscription:
         id: _Id,  # noqa: A002
         after: Annotated[str | None, strawberry.argument(description="A cursor of an event; null is the beginning.")] = None,
     ) -> AsyncIterable[Event]:
-        start = Cursor() if after is None else Cursor.parse(after)
         wanted = EventFilter(rollout=RolloutId(number_of(id, "Rollout")))
-        return Following(await events.stream(info.context.ctx, wanted, start), Event.of)
+        return Following(await events.stream(info.context.ctx, wanted, info.context.after(after) or Cursor()), Event.of)
