@@ -12,9 +12,10 @@ from domain.errors import NotFound
 from domain.ids import DeliveryId, EndpointId
 from domain.images import Image, Pattern
 from domain.pushes import Decision
+from domain.trails import TrailType
 from registries.webhooks import Received
 from resolvers.context import Context
-from storage import deliveries, endpoints, pushes
+from storage import deliveries, endpoints, events, pushes
 from storage.connection import Connection
 
 _ALL = DeliveryFilter()
@@ -53,6 +54,7 @@ async def replay(ctx: Context, delivery: DeliveryId) -> Delivery:
         if found is None:
             raise NotFound.of("delivery", delivery)
         await pushes.replay(change.conn, delivery, change.now)
+        await events.record(change.conn, TrailType.DELIVERY_REPLAYED, change.now, delivery=delivery)
         if found.endpoint_id is not None:
             await _dismiss(ctx, change.conn, delivery, await endpoints.ever(change.conn, found.endpoint_id))
         change.of(Subject.of(SubjectType.DELIVERY, delivery))
