@@ -42,13 +42,24 @@ async def horizon(conn: Connection) -> Cursor:
     return Cursor(await conn.fetchval("select pg_snapshot_xmin(pg_current_snapshot())"))
 
 
-async def page(conn: Connection, after: Cursor, limit: int) -> list[Event]:
-    """Up to `limit` settled events of which something lies after a cursor: everybody's, and of every kind."""
+async def settled(conn: Connection, after: Cursor, limit: int) -> tuple[list[Event], float]:
+    """Up to `limit` settled events of which something lies after a cursor, everybody's and of every kind; and how many seconds ago,
+    by the database's clock, the last of them happened."""
     rows = await conn.fetch(
-        "select * from settled_events where (xid, seq, $5) > ($1, $2, $3::bigint) order by xid, seq limit $4",
+        """
+        select *, extract(epoch from clock_timestamp() - at)::float8 as age
+          from settled_events
+         where (xid, seq, $5) > ($1, $2, $3::bigint)
+         order by xid, seq limit $4
+        """,
         *_place(after), limit, Cursor.END,
     )  # fmt: skip
-    return [_event(row) for row in rows]
+    return [_event(row) for row in rows], rows[-1]["age"] if rows else 0.0
+
+
+async def page(conn: Connection, after: Cursor, limit: int) -> list[Event]:
+    """Up to `limit` settled events of which something lies after a cursor."""
+    return (await settled(conn, after, limit))[0]
 
 
 async def page_of(conn: Connection, rollout: RolloutId, after: Cursor, limit: int) -> list[Event]:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -44,7 +45,7 @@ async def _read_all(db: Database) -> list[Event]:
 
 @asynccontextmanager
 async def _relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
-    relay = await Relay.beginning(db, feed.publish, lambda: None)
+    relay = await Relay.beginning(db, feed, lambda: None)
     async with feed.running():
         task = asyncio.create_task(relay.run())
         try:
@@ -159,7 +160,7 @@ async def test_a_relay_that_comes_late_leaves_no_gap(operator: Context) -> None:
     """Whoever subscribes while the listener is still trying to connect has read up to where the relay begins."""
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
-    relay = await Relay.beginning(operator.db, operator.feed.publish, lambda: None)
+    relay = await Relay.beginning(operator.db, operator.feed, lambda: None)
     async with operator.feed.running():
         watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 4))
         await asyncio.sleep(0.3)
@@ -191,9 +192,9 @@ async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(opera
 
 async def test_a_mailbox_never_holds_more_than_it_has_room_for(operator: Context) -> None:
     event = (await use.page(operator, (await a_rollout(operator, 1)).id, Cursor(), 1))[0]
-    mailbox = Mailbox()
-    for _ in range(10 * Mailbox.CAPACITY):
-        mailbox.put(event)
+    mailbox = Mailbox(Cursor())
+    for number in range(10 * Mailbox.CAPACITY):
+        mailbox.put([replace(event, cursor=Cursor(1, number + 1))])
 
     assert mailbox.overflowed
     assert await mailbox.take() == []
