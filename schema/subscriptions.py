@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from domain.events import Cursor
+from domain.events import Cursor, EventFilter
 from domain.ids import RolloutId
 from resolvers import events
 from schema.events import Event
@@ -36,6 +36,7 @@ class Subscription:
         after: Annotated[str | None, strawberry.argument(description="A cursor of an event; null is the beginning.")] = None,
     ) -> AsyncGenerator[Event, None]:
         start = Cursor() if after is None else Cursor.parse(after)
-        async with aclosing(events.watch(info.context.ctx, RolloutId(number_of(id, "Rollout")), start)) as happening:
+        stream = await events.stream(info.context.ctx, EventFilter(rollout=RolloutId(number_of(id, "Rollout"))), start)
+        async with aclosing(events.watch(info.context.ctx, stream)) as happening:
             async for event in happening:
                 yield Event.of(event)

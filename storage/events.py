@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from domain.events import Cursor, Event, EventType
+from domain.events import Cursor, Event, EventType, Kept
 from domain.ids import DeliveryId, EntryId, PolicyId, RolloutId
 from domain.trails import TrailType
 from storage.connection import Connection, Row
@@ -40,6 +40,19 @@ async def record(
 async def horizon(conn: Connection) -> Cursor:
     """Before this, everything is settled: no event can appear there any more."""
     return Cursor(await conn.fetchval("select pg_snapshot_xmin(pg_current_snapshot())"))
+
+
+async def kept(conn: Connection, rollout: RolloutId | None = None) -> Kept | None:
+    """Which events there are; None where this rollout, if one is named, does not exist."""
+    row = await conn.fetchrow(
+        """
+        select xid, seq, part, pg_snapshot_xmax(pg_current_snapshot()) as future
+          from forgotten_events
+         where $1::bigint is null or exists (select from rollouts where id = $1)
+        """,
+        rollout,
+    )
+    return None if row is None else Kept(Cursor(row["xid"], row["seq"], row["part"]), Cursor(row["future"]))
 
 
 async def settled(conn: Connection, after: Cursor, limit: int) -> tuple[list[Event], float]:

@@ -21,6 +21,7 @@ from storage import events
 from storage.database import Database
 from storage.migrate import migrate
 from tests.factories import a_rollout, everybody_says, finished
+from tests.following import watch
 
 ROLLOUT = RolloutId(1)
 
@@ -107,7 +108,7 @@ async def test_every_subscriber_sees_every_event_once_in_one_order_whatever_orde
 
 async def _watch_until(operator: Context, rollout: RolloutId, count: int) -> list[Event]:
     seen: list[Event] = []
-    async with aclosing(use.watch(operator, rollout, Cursor())) as happening:
+    async with aclosing(watch(operator, rollout, Cursor())) as happening:
         async for event in happening:
             seen.append(event)
             if len(seen) == count:
@@ -178,7 +179,7 @@ async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(opera
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
     seen: list[Event] = []
-    async with _relaying(operator.db, operator.feed), aclosing(use.watch(operator, rollout.id, Cursor())) as happening:
+    async with _relaying(operator.db, operator.feed), aclosing(watch(operator, rollout.id, Cursor())) as happening:
         async for event in happening:
             seen.append(event)
             if len(seen) == before:  # about to wait for live events: let far more happen than a mailbox holds
@@ -257,7 +258,7 @@ async def test_closing_the_feed_ends_every_subscription(operator: Context) -> No
 
 async def test_following_a_rollout_that_does_not_exist_is_refused(operator: Context) -> None:
     with pytest.raises(NotFound):
-        await anext(use.watch(operator, RolloutId(404), Cursor()))
+        await anext(watch(operator, RolloutId(404), Cursor()))
 
 
 @pytest.mark.parametrize("text", ["", "x", "MTox", "1:1:1:1", "MTotMToxOjE=", "MjoxOjE6MQ==", "\x00", "é" * 5, "A" * 10_000])
