@@ -80,5 +80,8 @@ MUTATIONS: dict[str, dict[str, Any]] = {
 SUBSCRIPTIONS = {
     "rolloutProgress": f'subscription {{ rolloutProgress(id: "{ROLLOUT}") {{ status }} }}',
     "rolloutEvents": f'subscription {{ rolloutEvents(id: "{ROLLOUT}") {{ type }} }}',
+    "events": "subscription { events { __typename } }",
+    "deliveries": "subscription { deliveries { __typename } }",
+    "audit": "subscription { audit { __typename } }",
 }
 ROOTS: dict[str, dict[str, Any]] = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}
