@@ -20,6 +20,7 @@ from schema.session import Session
 from server import slow_readers
 from server.graphql import socket as sockets
 from server.graphql.answers import refusal
+from server.graphql.connections import Connections
 from server.graphql.events import Events
 from server.graphql.messages import Code, closing
 from server.graphql.operations import Results
@@ -300,7 +301,7 @@ async def flooding(settings: Settings, ctx: Context, ping: float = 20) -> AsyncI
     flood = Flood(Session(ctx))
     config = served(flood, settings)
     config.lifespan, config.ws_ping_interval, config.ws_ping_timeout = "off", ping, ping
-    server = Serving(config, lambda: None)
+    server = Serving(config, Connections(1, 1).drain, lambda: None)
     task = asyncio.create_task(server.serve())
     await eventually(lambda: _started(server), True)
     try:
