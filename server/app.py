@@ -18,7 +18,7 @@ from resolvers.feed import Feed
 from resolvers.polls import Polls
 from resolvers.reports import Reports
 from resolvers.vault import Vault
-from server import devices, health, openapi, registration, webhooks
+from server import devices, health, metrics, openapi, registration, webhooks
 from server.bodies import Bounded
 from server.errors import HANDLERS
 from server.graphql import endpoint as graphql
@@ -59,6 +59,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             *devices.routes,
             *webhooks.routes,
             *health.routes,
+            *metrics.routes,
             *openapi.routes,
         ],
         exception_handlers=HANDLERS,
