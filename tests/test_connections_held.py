@@ -179,3 +179,28 @@ async def test_a_stream_that_ends_for_two_reasons_says_the_first() -> None:
         connection.end(Unauthenticated("first"))
         await streams.drain()
         assert str(await connection.ended) == "first"
+
+
+async def test_what_goes_on_over_a_stream_is_cut_off_when_that_has_to_end() -> None:
+    streams = Connections(10, 10)
+    with ExitStack() as open_:
+        connection = held(open_, streams)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(connection.end, Unauthenticated("why"))
+        for _ in range(2):  # also when it had to end before
+            with pytest.raises(Unauthenticated, match="why"):
+                async with asyncio.timeout(1), connection.lasting():
+                    await asyncio.Event().wait()
+
+
+async def test_what_ends_by_itself_ends_as_it_would_without() -> None:
+    streams = Connections(10, 10)
+    with ExitStack() as open_:
+        connection = held(open_, streams)
+        async with connection.lasting():
+            pass
+        with pytest.raises(TimeoutError, match="the database"):
+            async with connection.lasting():
+                raise TimeoutError("the database")
+        connection.end(Stopping())
+        await asyncio.sleep(0)  # nobody is cut off who is not in there any more

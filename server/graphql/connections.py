@@ -66,6 +66,29 @@ class Connection:
         if not self.ended.done():
             self.ended.set_result(why)
 
+    @asynccontextmanager
+    async def lasting(self) -> AsyncIterator[None]:
+        """The block, until the stream has to end: then that is cut off wherever it is, and this raises why."""
+        try:
+            async with asyncio.timeout(None) as life:
+                with self._cutting(life):
+                    yield
+        except TimeoutError:
+            if life.expired():
+                raise self.ended.result() from None
+            raise
+
+    @contextmanager
+    def _cutting(self, life: asyncio.Timeout) -> Iterator[None]:
+        def cut(_: "asyncio.Future[Refused]") -> None:
+            life.reschedule(asyncio.get_running_loop().time())
+
+        self.ended.add_done_callback(cut)
+        try:
+            yield
+        finally:
+            self.ended.remove_done_callback(cut)
+
     def leave(self) -> None:
         """It is nobody's any more."""
         if self._token is not None:
