@@ -21,7 +21,8 @@ async def metrics(request: Request) -> Response:
     """The figures as they are now, for whoever may read."""
     wiring = Wiring.of(request)
     ctx = wiring.context(await tokens.actor(wiring.db, bearer(request.headers.get("authorization"))))
-    figures = Figures(wiring.connections, ctx.load, await activity.oldest_write(ctx))
+    oldest = await activity.oldest_write(ctx)
+    figures = Figures(wiring.connections, ctx.load, wiring.feed.lag, oldest)
     return Response(generate_latest(figures), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
@@ -31,6 +32,8 @@ class Figures:
 
     connections: Connections
     load: Load
+    event_lag: float | None
+    """Of the newest event; None where none was read yet."""
     oldest_write: float
 
     def collect(self) -> Iterator[Metric]:
@@ -42,6 +45,8 @@ class Figures:
         yield _counter("mailbox_overflows", "Mailboxes that were full: their subscribers read on in the table.", self.load.overflows)
         yield self._replays()
         yield _gauge("replays_waiting", "Replays that wait until others have read the table.", self.load.replays_waiting)
+        if self.event_lag is not None:
+            yield _gauge("event_lag_seconds", "Between the newest event and its being read of the table.", self.event_lag)
         yield from self.load.delivery.collect()
         yield _gauge(
             "oldest_write_transaction_seconds",

@@ -59,13 +59,14 @@ async def test_figures_are_what_was_counted_by_then() -> None:
     streams, load = Connections(10, 10), Load(7, 3, 256, 2, 11, 5)
     load.delivered(0.03)
     with streams.opened("10.0.0.1", Transport.SSE), load.replay_waits():
-        told = read(generate_latest(Figures(streams, load, 1.5)).decode())
-    afterwards = read(generate_latest(Figures(streams, load, 0.0)).decode())
+        told = read(generate_latest(Figures(streams, load, 0.04, 1.5)).decode())
+    afterwards = read(generate_latest(Figures(streams, load, None, 0.0)).decode())
 
     assert (told["rollwave_stream_connections sse"], told["rollwave_stream_connections websocket"]) == (1, 0)
     assert (told["rollwave_subscribers"], told["rollwave_subscription_groups"]) == (7, 3)
     assert (told["rollwave_mailbox_events"], told["rollwave_mailbox_overflows_total"]) == (256, 2)
     assert (told["rollwave_replays_total memory"], told["rollwave_replays_total table"]) == (11, 5)
+    assert (told["rollwave_event_lag_seconds"], "rollwave_event_lag_seconds" in afterwards) == (0.04, False)
     assert (told["rollwave_replays_waiting"], told["rollwave_oldest_write_transaction_seconds"]) == (1, 1.5)
     assert [told[f"rollwave_delivery_seconds_bucket {most}"] for most in ("0.025", "0.05", "+Inf")] == [0, 1, 1]
     assert (afterwards["rollwave_stream_connections sse"], afterwards["rollwave_replays_waiting"]) == (0, 0)
