@@ -166,6 +166,9 @@ class Group(ABC):
 
     def refusal(self, member: Member) -> GraphQLError | None:
         """Have a member pay for an event; why he cannot."""
+        if member.is_paid_ahead:
+            member.is_paid_ahead = False
+            return None
         try:
             charge(member.session, self._subscribed.points)
         except GraphQLError as limited:

@@ -33,6 +33,8 @@ class Member:
         """He has, or does not ask for, everything up to here."""
         self.is_live = False
         """Whether he is told what happens as it happens; else he is reading, or about to read, what he has missed."""
+        self.is_paid_ahead = True
+        """Who subscribes pays for the first event, which may be long in coming."""
         self._channel = channel
         self._newest_only = newest_only
         self._waiting: deque[Answer] = deque()
