@@ -7,8 +7,8 @@ that writes to one connection after the other.
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Self, cast
 from uuid import UUID
@@ -26,6 +26,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 
 from domain import events as domain
 from monitor.relay import Relay
+from resolvers.feed import Feed
 from server.process import served
 from server.settings import Settings
 from storage.database import Database
@@ -85,31 +86,43 @@ def stock(settings: Settings) -> Starlette:
 
 def raw(settings: Settings) -> Starlette:
     """A loop over connections, which are sent the same text as a subscription's."""
-    followers: set[WebSocket] = set()
+    followers: dict[WebSocket, str] = {}
 
     async def follow(socket: WebSocket) -> None:
         await socket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
         await socket.receive_text()
         await socket.send_text('{"type":"connection_ack"}')
-        followers.add(socket)
-        try:
-            while True:
-                await socket.receive_text()
-        except WebSocketDisconnect:
-            followers.discard(socket)
+        followers[socket] = f'{{"id":"{orjson.loads(await socket.receive_text())["id"]}",'
+        with suppress(WebSocketDisconnect):
+            await socket.receive_text()
+        del followers[socket]
 
     async def publish(event: domain.Event) -> None:
         text = _next(event)
-        for socket in followers:
-            await socket.send({"type": "websocket.send", "text": text})
+        for socket, head in followers.items():
+            await socket.send({"type": "websocket.send", "text": head + text})
 
     return _fed(settings, publish, [WebSocketRoute("/graphql", follow)])
 
 
 def _next(event: domain.Event) -> str:
+    """The message without the id of an operation, which is each client's own."""
     shown = Event.of(event)
     fields = {"cursor": shown.cursor, "at": shown.at, "name": shown.name, "revision": shown.revision, "deviceUuid": shown.device_uuid}
-    return orjson.dumps({"id": "1", "type": "next", "payload": {"data": {"rolloutEvents": fields}}}).decode()
+    return orjson.dumps({"type": "next", "payload": {"data": {"rolloutEvents": fields}}}).decode()[1:]
+
+
+class _Straight(Feed):
+    """Hands events on one by one, and keeps none."""
+
+    def __init__(self, publish: Publish) -> None:
+        super().__init__()
+        self._publish = publish
+
+    async def publish(self, events: Sequence[domain.Event]) -> None:
+        self.position = events[-1].cursor.past
+        for event in events:
+            await self._publish(event)
 
 
 def _fed(settings: Settings, publish: Publish, routes: list[BaseRoute]) -> Starlette:
@@ -119,7 +132,7 @@ def _fed(settings: Settings, publish: Publish, routes: list[BaseRoute]) -> Starl
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         assert settings.database_url is not None
         async with BROADCAST, Database.connect(settings.database_url) as db:
-            relay = asyncio.create_task((await Relay.beginning(db, publish, lambda: None)).run())
+            relay = asyncio.create_task((await Relay.beginning(db, _Straight(publish), lambda: None)).run())
             yield
             relay.cancel()
 

@@ -29,6 +29,7 @@ from resolvers.context import Context
 from resolvers.feed import Feed
 from schema.nodes import node_id
 from server.embedded import embedded_postgres
+from server.graphql.connections import MOST
 from storage import events
 from storage.database import Database
 from storage.migrate import migrate
@@ -42,7 +43,11 @@ from tools.pushing import pushed
 QUERY = "subscription Follow($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor at name revision deviceUuid } }"
 DEVICE = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 # Nothing is refused here for being too much.
-GENEROUS = {"ROLLWAVE_GRAPHQL_POINTS": str(10**9)}
+GENEROUS = {
+    "ROLLWAVE_GRAPHQL_POINTS": str(10**9),
+    "ROLLWAVE_STREAMS_PER_ADDRESS": str(MOST),
+    "ROLLWAVE_STREAMS_PER_TOKEN": str(MOST),
+}
 SERVERS = {"ours": ("server",), "stock": ("tools.fanout", "stock"), "raw": ("tools.fanout", "raw")}
 BESIDE = {"stock": "Strawberry and broadcaster", "raw": "a push without GraphQL"}
 FIRST = 20
@@ -146,7 +151,7 @@ class Subject:
 
     async def _written(self) -> list[Event]:
         async with self.ctx.db.reading() as conn:
-            return await events.page(conn, self.since, 10_000, self.rollout)
+            return await events.page_of(conn, self.rollout, self.since.past, 10_000)
 
 
 async def figures(url: str, plans: Sequence[Plan] = PLANS) -> AsyncIterator[Figure]:

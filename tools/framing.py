@@ -49,14 +49,23 @@ def frame(data: bytes, at: int) -> Message | None:
     return Message(kind, start, start + length)
 
 
-def chunk(data: bytes, at: int) -> Message | None:
-    """A chunk of an HTTP body, which is one server-sent event."""
-    line = data.find(b"\r\n", at)
-    if line < 0:
-        return None
-    start = line + 2
-    end = start + int(data[at:line], 16) + 2
-    return Message(Kind.SILENCE if data[start : start + 1] == b":" else Kind.TOLD, start, end) if len(data) >= end else None
+def event(data: bytes, at: int) -> Message | None:
+    """A server-sent event, which an empty line ends."""
+    end = data.find(b"\n\n", at) + 2
+    return Message(Kind.SILENCE if data[at : at + 1] == b":" else Kind.TOLD, at, end) if end >= 2 else None
+
+
+def unchunked(data: bytes) -> tuple[bytes, bytes]:
+    """What the chunks of an HTTP body hold, whole events each, and what has come of one that is not all there."""
+    contents, at = [], 0
+    while (line := data.find(b"\r\n", at)) >= 0:
+        start = line + 2
+        end = start + int(data[at:line], 16)
+        if len(data) < end + 2:
+            break
+        contents.append(data[start:end])
+        at = end + 2
+    return b"".join(contents), data[at:]
 
 
 def pong(content: bytes) -> bytes:
