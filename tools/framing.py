@@ -1,5 +1,6 @@
 """Where one message ends and the next begins, of what a server sends: no more is looked at than that."""
 
+import re
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
@@ -29,6 +30,7 @@ class Message(NamedTuple):
 Framing = Callable[[bytes, int], Message | None]
 """The message that begins at a place, or None as long as it is not all there."""
 _TEXT, _PING = 1, 9
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 
 
 def frame(data: bytes, at: int) -> Message | None:
@@ -51,8 +53,9 @@ def frame(data: bytes, at: int) -> Message | None:
 
 def event(data: bytes, at: int) -> Message | None:
     """A server-sent event, which an empty line ends."""
-    end = data.find(b"\n\n", at) + 2
-    return Message(Kind.SILENCE if data[at : at + 1] == b":" else Kind.TOLD, at, end) if end >= 2 else None
+    if (empty := _EMPTY_LINE.search(data, at)) is None:
+        return None
+    return Message(Kind.SILENCE if data[at : at + 1] == b":" else Kind.TOLD, at, empty.end())
 
 
 def unchunked(data: bytes) -> tuple[bytes, bytes]:
