@@ -319,14 +319,18 @@ class LatestGroup(Group):
         await member.stay()
 
     async def follow(self) -> None:
-        """Tell everybody how things are whenever that changed, as soon as the database says how."""
+        """Tell everybody how things are whenever that changed; ends them, as they are to come again, when it is not seen here any more."""
         while True:
             try:
-                return await self._tell()
+                await self._tell()
+                break
             except AWAY:
                 await asyncio.sleep(PAUSE)
+        if self._ctx.feed.is_closed:
+            self._end(CutOff())
 
     async def _tell(self) -> None:
+        """The same, as soon as the database says how they are."""
         async with aclosing(self._stream.values()) as values:
             async for told in values:
                 self._newest = await self.answer(told)
