@@ -8,6 +8,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain import events as domain
+from domain.actors import Permission
 from domain.ids import PolicyId, RolloutId
 from resolvers import devices, events, rollouts
 from schema.arguments import WHICH, each_once
@@ -65,6 +66,18 @@ class Event(Node):
 
         found = await info.context.follow(devices.by_uuids, self.source.device_uuid)
         return Device.of(found) if found else None
+
+
+@strawberry.type
+class EventQuery:
+    @strawberry.field(
+        description="Where the one order of events stood before anything else of the answer was read. Read, then follow: ask for it "
+        "together with what you show, `{ eventCursor rollouts { … } }`, and pass it as `after` to what you then follow. What happened up "
+        "to there is in what you read, and what happened since is told: nothing is missed, and some of it you may have read already."
+    )
+    async def event_cursor(self, info: Info) -> str:
+        info.context.ctx.actor.must(Permission.READ)
+        return str(info.context.cursor)
 
 
 @strawberry.input(description="Which events are meant; what is left out asks nothing.")

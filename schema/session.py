@@ -28,8 +28,13 @@ class Session:
     """What the caller may spend; None: nobody counts."""
     resumed: Cursor | None = None
     """Where somebody was cut off who comes again; it goes before what his document says."""
+    cursor: Cursor = field(init=False)
+    """What happened up to here is in all that the operation reads: from here on it can be followed without a gap."""
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
     _now: asyncio.Future[datetime] | None = None
+
+    def __post_init__(self) -> None:
+        self.cursor = self.ctx.feed.position
 
     @property
     def request_id(self) -> str:

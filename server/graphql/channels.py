@@ -24,3 +24,6 @@ class Channel(Protocol):
 
     async def write(self, answers: Sequence[Answer]) -> None:
         """Send, and wait until more can be sent."""
+
+    async def say(self, payload: bytes) -> None:
+        """Send something that has no place among events, and wait likewise."""

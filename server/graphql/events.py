@@ -1,18 +1,15 @@
 """An operation whose results come as server-sent events: graphql-sse, in its mode of a connection for each operation."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import Receive, Scope, Send
-from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.execution import PreExecutionError
 
 from domain.events import Cursor
-from schema.session import Session
-from schema.subscribed import Subscribed
 from server.graphql.answers import reason, told
-from server.graphql.channels import Answer
+from server.graphql.channels import Answer, Channel
 from server.graphql.members import CutOff, TooSlow
-from server.graphql.operations import Operations
 
 # Proxies close what is silent for a minute.
 QUIET = 15.0
@@ -26,14 +23,13 @@ _HEADERS = {
 class Events:
     """A response that lasts as long as there is something to tell, or the client."""
 
-    def __init__(self, operations: Operations, begun: Subscribed | ExecutionResult, session: Session) -> None:
-        self._operations = operations
-        self._begun = begun
-        self._session = session
+    def __init__(self, tell: Callable[[Channel], Awaitable[None]], request: str) -> None:
+        self._tell_through = tell
+        self._request = request
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Not Starlette's StreamingResponse, which would go on where a client goes away while it is written to."""
-        headers = [(name.encode(), value.encode()) for name, value in {**_HEADERS, "x-request-id": self._session.request_id}.items()]
+        headers = [(name.encode(), value.encode()) for name, value in {**_HEADERS, "x-request-id": self._request}.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         tasks = [asyncio.create_task(one) for one in (self._tell(_Stream(send)), _keep_alive(send), _gone(receive))]
         try:
@@ -45,17 +41,12 @@ class Events:
 
     async def _tell(self, stream: "_Stream") -> None:
         try:
-            if isinstance(self._begun, Subscribed):
-                await self._operations.tell(self._begun, self._session, stream)
-            else:
-                await stream.say(told(self._begun, self._session.request_id))
+            await self._tell_through(stream)
         except (CutOff, TooSlow):
-            # A stream that ends without the word “complete” was cut off, and clients come again.
-            await stream.end(b"")
+            await stream.end(b"")  # without the word “complete”, by which clients know to come again
             return
         except Exception as error:
-            said = told(PreExecutionError(None, [reason(error, self._session.request_id)]), self._session.request_id)
-            await stream.say(said)
+            await stream.say(told(PreExecutionError(None, [reason(error, self._request)]), self._request))
         await stream.end(_event(b"complete", b""))  # a browser's EventSource drops an event without data
 
 

@@ -195,7 +195,9 @@ class ReplayedGroup(Group):
 
     def member(self, session: Session, channel: Channel, subscribed: Subscribed) -> Member:
         """Somebody who begins where he wants to."""
-        return Member(session, channel, subscribed.following.stream.after, newest_only=False)
+        stream = subscribed.following.stream
+        assert isinstance(stream, Replayed), "by its key it is the same as the others'"
+        return Member(session, channel, stream.after, newest_only=False)
 
     async def tell(self, member: Member) -> None:
         """Tell a member until all is said; raises TooSlow, and CursorExpired if what he missed is not there any more."""

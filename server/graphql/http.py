@@ -7,7 +7,9 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from domain.events import Cursor
+from schema.session import Session
 from server.graphql import answers, asked
+from server.graphql.asked import Asked
 from server.graphql.callers import Caller
 from server.graphql.events import Events
 from server.graphql.negotiation import EVENTS, GRAPHQL, JSON, Answer
@@ -25,15 +27,20 @@ async def execute(request: Request, operations: Operations, answer: Answer, call
     if answer.media is None and not answer.events:
         raise HTTPException(406, f"answers are {GRAPHQL} or {JSON}, and streams {EVENTS}")
     what = await asked.in_body(request) if request.method == "POST" else asked.in_address(request)
-    session.resumed = _last_event(request)
     try:
         if answer.media is None:
-            return Events(operations, await operations.begin(what, session, _AS_EVENTS[request.method]), session)
+            return await _events(request, operations, what, session)
         return answers.answer(await operations.execute(what, session, _AT_ONCE[request.method]), answer.media, name)
     except InvalidOperationTypeError as other:
-        if not (answer.events and other.operation_type in _AS_EVENTS[request.method]):
+        if not (answer.media and answer.events and other.operation_type in _AS_EVENTS[request.method]):
             raise _not_that_way(other.operation_type) from other
-    return Events(operations, await operations.begin(what, session, _AS_EVENTS[request.method]), session)
+    return await _events(request, operations, what, session)
+
+
+async def _events(request: Request, operations: Operations, what: Asked, session: Session) -> Events:
+    session.resumed = _last_event(request)
+    begun = await operations.begin(what, session, _AS_EVENTS[request.method])
+    return Events(lambda channel: operations.tell(begun, session, channel), session.request_id)
 
 
 def _last_event(request: Request) -> Cursor | None:

@@ -11,6 +11,7 @@ from schema.build import Schema, schema
 from schema.errors import shown
 from schema.session import Session
 from schema.subscribed import Subscribed
+from server.graphql.answers import told
 from server.graphql.asked import Asked
 from server.graphql.channels import Channel
 from server.graphql.documents import Documents
@@ -23,7 +24,7 @@ class Operations:
     """What there is to execute, of the documents that may be asked for; and those who follow something."""
 
     def __init__(self, documents: Documents, schema: Schema = schema) -> None:
-        self.groups = Groups()
+        self._groups = Groups()
         self._documents = documents
         self._schema = schema
 
@@ -53,9 +54,12 @@ class Operations:
         text = self._documents.text(asked, session.ctx.actor)
         return await self._schema.subscribed(text, session, asked.variables, asked.operation)
 
-    async def tell(self, subscribed: Subscribed, session: Session, channel: Channel) -> None:
-        """Tell what is followed until all is said; raises what else ends it."""
-        await self.groups.tell(subscribed, session, channel)
+    async def tell(self, begun: Subscribed | ExecutionResult, session: Session, channel: Channel) -> None:
+        """Tell what was answered, or what is followed until all is said; raises what else ends it."""
+        if isinstance(begun, Subscribed):
+            await self._groups.tell(begun, session, channel)
+        else:
+            await channel.say(told(begun, session.request_id))
 
 
 def _which(name: str | None) -> str:

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.types.execution import ExecutionResult
 
 from domain.errors import BadInput
 from schema.session import Session
-from schema.subscribed import Subscribed
 from server.graphql import callers, requests
-from server.graphql.answers import encoded, is_request_error, named, payload, reason, told
+from server.graphql.answers import encoded, is_request_error, named, payload, reason
 from server.graphql.asked import Asked
 from server.graphql.callers import Caller
 from server.graphql.channels import Answer
@@ -139,12 +139,9 @@ class Socket:
     async def _tell(self, id_: str, asked: Asked, session: Session) -> dict[str, object]:
         """Say all there is to say, but for the last message."""
         begun = await self._operations.begin(asked, session)
-        if isinstance(begun, Subscribed):
-            await self._operations.tell(begun, session, _Frames(self, id_))
-        elif is_request_error(begun):
+        if isinstance(begun, ExecutionResult) and is_request_error(begun):
             return {"type": "error", "payload": payload(begun, session.request_id)["errors"]}
-        else:
-            await _Frames(self, id_).say(told(begun, session.request_id))
+        await self._operations.tell(begun, session, _Frames(self, id_))
         return {"type": "complete"}
 
     async def _refuse(self, id_: str) -> None:
@@ -204,4 +201,5 @@ class _Frames:
             await self.say(answer.payload)
 
     async def say(self, payload: bytes) -> None:
+        """Send something that has no place among events."""
         await self._socket.write(b"%s%s}" % (self._head, payload))
