@@ -24,6 +24,7 @@ async def monitoring(ctx: Context, allowed: Allowed) -> AsyncIterator[None]:
 
     def woken() -> None:
         db.notifier.heard()
+        ctx.feed.bells.ring()
         wake.set()
         pushed.set()
 

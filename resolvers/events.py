@@ -1,18 +1,14 @@
 """What happens to rollouts: each event once, in one order and without a gap, from a cursor on or as pages."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from domain.actors import Permission
-from domain.errors import NotFound
 from domain.events import Cursor, Event, EventFilter, EventType
 from domain.ids import RolloutId
-from resolvers import replaying, rollouts
+from resolvers import replaying
 from resolvers.batches import derived, is_batch, reached, scheduled, told
 from resolvers.context import Context
-from resolvers.rollouts import Snapshot
 from resolvers.streams import Replayed, Told
 from storage import events, members
 
@@ -96,27 +92,3 @@ async def many(ctx: Context, places: Sequence[Cursor]) -> dict[Cursor, Event]:
         ranked = await members.ranked(conn, [replace(one, end=min(one.first + 1, one.end)) for one in wanted], len(parts))
     devices = {place: scheduled(found[replace(place, part=0)], *some[0]) for place, some in zip(parts, ranked, strict=True) if some}
     return {place: found[place] for place in places if place in found} | devices
-
-
-async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapshot, None]:
-    """The rollout's counts now, and again whenever they changed, at most ten times a second; ends with the rollout."""
-    await _must_exist(ctx, rollout_id)
-    last: Snapshot | None = None
-    async with ctx.feed.follow(rollout_id) as mailbox:
-        while not mailbox.closed:
-            now = await rollouts.snapshot(ctx, rollout_id)
-            if last is None or (now.rollout, now.counts) != (last.rollout, last.counts):
-                yield now
-            last = now
-            if now.rollout.status.is_final:
-                return
-            # Time alone changes counts too: a soak ends without an event.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await mailbox.take()
-            await asyncio.sleep(0.1)
-
-
-async def _must_exist(ctx: Context, rollout_id: RolloutId) -> None:
-    if await rollouts.one(ctx, rollout_id) is None:
-        raise NotFound(f"there is no rollout {rollout_id}")

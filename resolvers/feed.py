@@ -10,6 +10,7 @@ from broadcaster import Broadcast
 
 from domain.events import Cursor, Event
 from domain.ids import RolloutId
+from resolvers.bells import Bells
 
 _NOT_YET = Cursor(2**63)
 """Before nothing: what is not being relayed is in the table alone."""
@@ -88,6 +89,7 @@ class Feed:
         # Of broadcaster's back ends the one without a race or a silent death; delivery is guaranteed by the events table.
         self._broadcast = Broadcast("memory://")
         self._mailboxes: set[Mailbox] = set()
+        self.bells = Bells()
         self._published = asyncio.Event()
         self._ring = Ring(_NOT_YET)
         self.position = Cursor()
@@ -120,6 +122,7 @@ class Feed:
         self._published.set()
         for mailbox in self._mailboxes:
             mailbox.close()
+        self.bells.close()
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Hand settled events, the next in their order, to whoever follows their rollouts or everything."""
@@ -132,6 +135,7 @@ class Feed:
             await self._broadcast.publish(topic, some)
         self._published.set()
         self._published = asyncio.Event()
+        self.bells.ring({event.rollout_id for event in events})
 
     def since(self, after: Cursor) -> list[Event] | None:
         """What was published of which something lies after a cursor; None where only the table reaches so far back."""

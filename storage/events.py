@@ -10,13 +10,14 @@ from typing import Any
 
 from domain.events import Cursor, Event, EventType, Kept
 from domain.ids import DeliveryId, EntryId, PolicyId, RolloutId
+from domain.trails import TrailType
 from storage.connection import Connection, Row
 from storage.grouping import counted, grouped
 
 
 async def record(
     conn: Connection,
-    event: EventType,
+    event: EventType | TrailType,
     now: datetime,
     *,
     rollout: RolloutId | None = None,

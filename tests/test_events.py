@@ -5,7 +5,6 @@ import random
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
@@ -20,7 +19,7 @@ from resolvers.feed import Mailbox
 from storage import events
 from storage.database import Database
 from storage.migrate import migrate
-from tests.factories import a_rollout, everybody_says, finished
+from tests.factories import a_rollout, everybody_says
 from tests.following import relaying, watch
 
 ROLLOUT = RolloutId(1)
@@ -220,19 +219,6 @@ async def everybody_says_so(operator: Context, rollout: RolloutId) -> None:
 
     await everybody_says(operator.db, rollout, Outcome.RUNNING)
     await reconcile(operator.db)
-
-
-async def test_progress_is_told_at_once_and_whenever_it_changes_and_ends_with_the_rollout(operator: Context) -> None:
-    rollout = await a_rollout(operator, 3)
-    async with relaying(operator.db, operator.feed):
-        ending = asyncio.create_task(finished(operator.db, rollout.id))
-        async with asyncio.timeout(20), aclosing(use.progress(operator, rollout.id)) as snapshots:
-            told = [snapshot async for snapshot in snapshots]
-        await ending
-
-    assert told[0].rollout.id == rollout.id
-    assert told[-1].rollout.status == "completed"
-    assert all(a != b for a, b in pairwise(told))
 
 
 async def test_closing_the_feed_ends_every_subscription(operator: Context) -> None:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 
 from domain.events import Cursor
-from resolvers import events
+from resolvers import watching
 from resolvers.context import Context
 from server.process import running
 from server.settings import Settings
@@ -75,4 +75,4 @@ async def test_who_begins_to_follow_while_it_stops_is_not_kept_waiting(operator:
 
     async with asyncio.timeout(1):
         assert [event async for event in watch(operator, rollout, Cursor())] == []
-        assert [snapshot async for snapshot in events.progress(operator, rollout)] == []
+        assert [snapshot async for snapshot in (await watching.progress(operator, rollout)).values()] == []

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from domain.errors import Refused
-from schema.errors import shown
+from schema.errors import is_ours, shown
 from server.graphql.negotiation import GRAPHQL, JSON
 from storage.database import Database
 
@@ -66,6 +66,14 @@ def named(error: GraphQLError, request: str) -> Any:
     told: Any = shown(error).formatted
     if (extensions := told.get("extensions", {})).get("code") == "INTERNAL":
         told["extensions"] = {**extensions, "requestId": request}
+    return told
+
+
+def reason(error: Exception, request: str) -> GraphQLError:
+    """Why nothing more is told of an operation; what nobody foresaw is logged whole."""
+    told = error if isinstance(error, GraphQLError) else GraphQLError("", original_error=error)
+    if is_ours(told):
+        log.error("an operation could not be answered (request %s)", request, exc_info=told.original_error)
     return told
 
 

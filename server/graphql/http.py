@@ -6,7 +6,10 @@ from starlette.types import ASGIApp
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from domain.events import Cursor
+from schema.session import Session
 from server.graphql import answers, asked
+from server.graphql.asked import Asked
 from server.graphql.callers import Caller
 from server.graphql.events import Events
 from server.graphql.negotiation import EVENTS, GRAPHQL, JSON, Answer
@@ -24,15 +27,26 @@ async def execute(request: Request, operations: Operations, answer: Answer, call
     if answer.media is None and not answer.events:
         raise HTTPException(406, f"answers are {GRAPHQL} or {JSON}, and streams {EVENTS}")
     what = await asked.in_body(request) if request.method == "POST" else asked.in_address(request)
-    if answer.media is None:
-        return Events(caller.hears(await operations.stream(what, session, _AS_EVENTS[request.method])), session)
     try:
-        result = await operations.execute(what, session, _AT_ONCE[request.method])
+        if answer.media is None:
+            return await _events(request, operations, what, session)
+        return answers.answer(await operations.execute(what, session, _AT_ONCE[request.method]), answer.media, name)
     except InvalidOperationTypeError as other:
-        if not (answer.events and other.operation_type in _AS_EVENTS[request.method]):
+        if not (answer.media and answer.events and other.operation_type in _AS_EVENTS[request.method]):
             raise _not_that_way(other.operation_type) from other
-        return Events(caller.hears(await operations.stream(what, session, _AS_EVENTS[request.method])), session)
-    return answers.answer(result, answer.media, name)
+    return await _events(request, operations, what, session)
+
+
+async def _events(request: Request, operations: Operations, what: Asked, session: Session) -> Events:
+    session.resumed = _last_event(request)
+    begun = await operations.begin(what, session, _AS_EVENTS[request.method])
+    return Events(lambda channel: operations.tell(begun, session, channel), session.request_id)
+
+
+def _last_event(request: Request) -> Cursor | None:
+    """Where somebody was cut off who comes again, as the specification of server-sent events has it."""
+    last = request.headers.get("last-event-id")
+    return Cursor.parse(last) if last else None
 
 
 def _not_that_way(kind: OperationType) -> HTTPException:
