@@ -16,9 +16,26 @@ from storage.database import Database
 
 async def watch(ctx: Context, rollout: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
     """A rollout's events after a cursor, for as long as somebody listens."""
-    async with aclosing(use.watch(ctx, await use.stream(ctx, EventFilter(rollout=rollout), after))) as happening:
+    async with aclosing(follow(ctx, await use.stream(ctx, EventFilter(rollout=rollout), after))) as happening:
         async for event in happening:
             yield event
+
+
+async def follow(ctx: Context, stream: use.RolloutEvents) -> AsyncGenerator[Event, None]:
+    """What a stream tells, for as long as somebody listens."""
+    async with ctx.feed.follow(stream.rollout) as mailbox:
+        # Subscribed before reading, so an event between the two is seen twice rather than never; the cursor drops the second.
+        last = stream.after
+        while not mailbox.closed:
+            recent = ctx.feed.since(last)
+            mailbox.overflowed = False
+            async for told in stream.replay(last) if recent is None else stream.meant(recent, last):
+                last = told.cursor
+                yield told.value
+            while not mailbox.closed and not mailbox.overflowed:
+                async for told in stream.meant(await mailbox.take(), last):
+                    last = told.cursor
+                    yield told.value
 
 
 async def replay(ctx: Context, wanted: EventFilter, after: Cursor) -> list[Event]:

@@ -24,7 +24,7 @@ from storage import events
 from storage.database import Database
 from tests.factories import a_policy, a_rollout, everybody_says
 from tests.field import Field
-from tests.following import published, relaying, replay
+from tests.following import follow, published, relaying, replay
 from tests.stories import many_stories
 from tools.crowd import crowd
 from tools.pushing import pushed
@@ -185,7 +185,7 @@ class Watcher:
 
     async def watch(self, ctx: Context, stream: use.RolloutEvents) -> None:
         """Be told."""
-        async for event in use.watch(ctx, stream):
+        async for event in follow(ctx, stream):
             self.seen.append(event)
 
 
