@@ -137,11 +137,16 @@ class Group(ABC):
             log.exception("what some subscribers follow could not be told any more")
             self._end(error)
         else:
+            self._finish()
+        finally:
+            self.load.groups -= 1
+
+    def _finish(self) -> None:
+        """All is said, unless they were ended: then there is more to say, elsewhere."""
+        if not self.is_over:
             self.is_over = True
             for member in self.members:
                 member.finish()
-        finally:
-            self.load.groups -= 1
 
     def _end(self, why: Exception) -> None:
         self.is_over = True
