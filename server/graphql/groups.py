@@ -163,9 +163,10 @@ class Group(ABC):
             await asyncio.sleep(PAUSE)
 
     def charge(self) -> None:
-        """Have each token pay for an event once, for all its members; those of one who cannot are told so, and nothing more."""
+        """Have each token pay for an event once, for all who are live with it; if it cannot, they are told so, and nothing more."""
         for members in list(self._payers.values()):
-            if refused := self.refusal(next(iter(members))):
+            payer = next((member for member in members if member.is_live), None)
+            if payer is not None and (refused := self.refusal(payer)):
                 for member in members:
                     member.end(refused)
 
