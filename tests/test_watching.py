@@ -11,12 +11,13 @@ import pytest
 
 from domain.actors import Actor
 from domain.errors import Forbidden, NotFound
+from domain.events import Cursor
 from domain.fleet import DeviceFilter
 from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from monitor.reconciler import reconcile
 from monitor.relay import Relay
-from resolvers import aside, devices, fleet, identity, rollouts, targets, watching
+from resolvers import aside, devices, events, fleet, identity, rollouts, targets, watching
 from resolvers.context import Context
 from resolvers.streams import Latest
 from resolvers.watched import Watched
@@ -244,6 +245,18 @@ async def test_what_happens_to_another_rollout_is_no_reason_to_count(operator: C
 
         operator.feed.bells.ring([rollout.id])
         await told.until(lambda now: len(now.counts) > 1, 0.5)
+
+
+async def test_what_happened_up_to_the_cursor_of_progress_is_in_it(operator: Context) -> None:
+    rollout = await a_rollout(operator, 10)
+    async with relaying(operator), heard(await watching.progress(operator, rollout.id)) as told:
+        await finished(operator.db, rollout.id)
+        await told.end()
+
+    happened = [event for event in await events.page(operator, rollout.id, Cursor(), 1000)]
+    for one in told.told:
+        assert [event for event in happened if event.cursor <= one.cursor and (event.revision or 0) > one.value.rollout.revision] == []
+    assert told.told[0].cursor < told.told[-1].cursor
 
 
 # Counts
