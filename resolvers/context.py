@@ -10,7 +10,7 @@ from registries.oidc import Keys
 from resolvers.changing import Change, changing
 from resolvers.feed import Feed
 from resolvers.vault import Vault
-from resolvers.watched import Devices
+from resolvers.watches import Watches
 from storage.database import Database
 
 AWAY: tuple[type[Exception], ...] = Database.unavailable
@@ -31,8 +31,8 @@ class Context:
     """What Google signs its tokens with; None where nobody looks."""
     request_id: str | None = None
     """What the log and the answer call the request."""
-    watched: Devices = field(default_factory=Devices)
-    """The devices that somebody watches in this process."""
+    watches: Watches = field(default_factory=Watches)
+    """What somebody watches in this process."""
 
     def changing(self, action: Action) -> AbstractAsyncContextManager[Change]:
         """A transaction in which the actor, who must be allowed to, does this; what it changes goes on record with it."""
