@@ -57,3 +57,14 @@ class Latest(Stream[T]):
     @abstractmethod
     def values(self) -> AsyncGenerator[Told[T], None]:
         """The values as they come; none is told while the one before is still being told, and the next is the newest by then."""
+
+
+class Once(Latest[T]):
+    """One value, and nothing after it."""
+
+    def __init__(self, cursor: Cursor, value: T) -> None:
+        self.key = (Once, id(self))
+        self._told = Told(cursor, value)
+
+    async def values(self) -> AsyncGenerator[Told[T], None]:
+        yield self._told

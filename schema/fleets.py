@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -13,11 +14,12 @@ from domain.errors import BadInput
 from domain.fleet import DeviceFilter, DeviceOrder, OrderBy, Place
 from domain.ids import DeviceId, PolicyId, ProvisioningKeyId, RolloutId
 from domain.texts import LONGEST
-from resolvers import devices, fleet
+from resolvers import devices, fleet, watching
 from resolvers.watching import Counts
 from schema.arguments import WHICH
 from schema.devices import Device
 from schema.enums import AsideKind, DeviceOrderBy, DeviceStanding, OrderDirection
+from schema.following import Following
 from schema.nodes import Node, key_of, node_id
 from schema.paging import DEFAULT, After, Connection, First, Key, listed, no_cursor, paged
 from schema.policies import IN_ORDER, Policy
@@ -221,6 +223,18 @@ class FleetQuery:
         if name is not None and not 0 < len(name) <= LONGEST:
             raise BadInput(f"name: 1 to {LONGEST} characters, or null for the devices without a fleet")
         return Fleet.of(name)
+
+
+@strawberry.type
+class FleetSubscription:
+    @strawberry.subscription(
+        description="How many devices have something in common, and how they are, now and whenever that changes; without a filter, of all. "
+        "Counted once a second at most, and less often where that takes long.",
+        metadata={"cost": 20},
+    )
+    async def device_counts(self, info: Info, filter: Filter = None) -> AsyncIterable[DeviceCountsChange]:  # noqa: A002 – GraphQL's word
+        wanted = filter.wanted() if filter else DeviceFilter()
+        return Following(watching.counts(info.context.ctx, wanted), DeviceCountsChange.of)
 
 
 def wanted_devices(wanted: DeviceFilterInput | None, order: DeviceOrderInput | None) -> tuple[DeviceFilter, DeviceOrder]:

@@ -5,18 +5,19 @@ nothing is skipped, whatever order transactions commit in. Reading by `seq > las
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.events import Cursor, Event, EventType, Kept
 from domain.ids import DeliveryId, EntryId, PolicyId, RolloutId
+from domain.trails import TrailType
 from storage.connection import Connection, Row
 from storage.grouping import counted, grouped
 
 
 async def record(
     conn: Connection,
-    event: EventType,
+    event: EventType | TrailType,
     now: datetime,
     *,
     rollout: RolloutId | None = None,
@@ -147,3 +148,28 @@ async def many(conn: Connection, places: Sequence[Cursor]) -> dict[Cursor, Event
         [place.xid for place in places], [place.seq for place in places],
     )  # fmt: skip
     return {event.cursor: event for event in map(_event, rows)}
+
+
+async def forget(conn: Connection, now: datetime, older_than: timedelta, limit: int) -> int:
+    """Drop old events, from the first of all up to the first that is not old, and note where that is; tells how many.
+
+    A younger one that stands before an old one keeps it: what is left has no holes.
+    """
+    forgotten: int | None = await conn.fetchval(
+        """
+        with mine as (select from forgotten_events for update skip locked),
+             first as (select xid, seq, at from settled_events where exists (select from mine) order by xid, seq limit $3),
+             old as (select xid, seq, bool_and(at < $1::timestamptz - $2::interval) over (order by xid, seq) as is_old from first),
+             gone as (delete from events e using old
+                       where old.is_old and (e.xid, e.seq) = (old.xid, old.seq)
+                   returning e.xid, e.seq, case when e.type in ('image.batch_started', 'image.batch_widened')
+                                                then (e.data ->> 'end_rank')::bigint - (e.data ->> 'first_rank')::bigint
+                                                else 0 end as part)
+        update forgotten_events
+           set (xid, seq, part) = (select xid, seq, part from gone order by xid desc, seq desc limit 1)
+         where exists (select from gone)
+     returning (select count(*) from gone)
+        """,
+        now, older_than, limit,
+    )  # fmt: skip
+    return forgotten or 0

@@ -83,5 +83,8 @@ SUBSCRIPTIONS = {
     "rolloutEvents": f'subscription {{ rolloutEvents(id: "{ROLLOUT}") {{ type }} }}',
     "device": f'subscription {{ device(uuid: "{nth(1)}") {{ device {{ version }} }} }}',
     "deviceCounts": "subscription { deviceCounts { counts { devices } } }",
+    "events": "subscription { events { __typename } }",
+    "deliveries": "subscription { deliveries { __typename } }",
+    "audit": "subscription { audit { __typename } }",
 }
 ROOTS: dict[str, dict[str, Any]] = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}
