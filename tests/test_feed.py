@@ -22,9 +22,11 @@ from resolvers.context import Context
 from resolvers.feed import Feed, Mailbox, Ring
 from storage import events
 from storage.database import Database
+from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, everybody_says
 from tests.field import Field
 from tests.following import follow, published, relaying, replay
+from tests.fuses import Fuse, an_instance
 from tests.stories import many_stories
 from tools.crowd import crowd
 from tools.pushing import pushed
@@ -151,6 +153,24 @@ async def test_what_is_remembered_is_what_the_table_tells_after_any_cursor_also_
             remembered = [told async for told in stream.meant(recent, after)]
             assert remembered == [told async for told in stream.replay(after)]
             assert [told.cursor for told in remembered] == [cursor for cursor in whole if cursor > after]
+
+
+async def test_the_devices_of_a_batch_are_read_once_however_many_are_told_of_it(
+    operator: Context, database_url: str, clock: MovableClock
+) -> None:
+    await a_rollout(operator, 1200, update_strategy="auto")
+    async with an_instance(database_url, clock) as db:
+        stream = await use.stream(replace(operator, db=db), EVERYTHING, Cursor())
+        happened, before = await _table(db), Fuse.statements
+        told = await asyncio.gather(*(_told(stream, happened) for _ in range(50)))
+
+        assert Fuse.statements - before == 3  # a page of five hundred each
+    assert all(one == told[0] for one in told)
+    assert len({event.device_uuid for event in told[0]} - {None}) == 1200
+
+
+async def _told(stream: use.RolloutEvents, happened: Sequence[Event]) -> list[Event]:
+    return [told.value async for told in stream.meant(happened, Cursor())]
 
 
 # Filters
