@@ -127,3 +127,13 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
     """Before this moment."""
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether an entry is meant, as `storage/audit.py` asks it."""
+        return (
+            self.actor in (None, entry.actor)
+            and self.action in (None, entry.action)
+            and self.subject in (None, entry.subject)
+            and (self.since is None or self.since <= entry.at)
+            and (self.until is None or entry.at < self.until)
+        )

@@ -34,3 +34,11 @@ class DeliveryFilter:
     sender: str | None = None
     since: datetime | None = None
     """Received then or later."""
+
+    def matches(self, delivery: Delivery) -> bool:
+        """Whether a delivery is meant, as `storage/deliveries.py` asks it."""
+        return (
+            self.endpoint in (None, delivery.endpoint_id)
+            and self.sender in (None, delivery.sender)
+            and (self.since is None or self.since <= delivery.received_at)
+        )

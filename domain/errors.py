@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from domain.events import Cursor
 
 
 class Refused(Exception):
@@ -53,6 +56,14 @@ class NotFound(Refused):
     def of(cls, kind: str, key: object) -> Self:
         """There is no such policy, rollout, device."""
         return cls(f"there is no {kind} {key}", kind, str(key))
+
+
+class CursorExpired(Refused):
+    """What happened after a cursor is not all known any more; after `oldest` everything is."""
+
+    def __init__(self, message: str, oldest: "Cursor") -> None:
+        super().__init__(message)
+        self.oldest = oldest
 
 
 class Conflict(Refused):

@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from domain.errors import BadInput
-from domain.ids import RolloutId
+from domain.errors import BadInput, CursorExpired
+from domain.ids import DeliveryId, EntryId, PolicyId, RolloutId
 
 
 class EventType(StrEnum):
@@ -61,6 +61,13 @@ class Cursor:
     xid: int = 0
     seq: int = 0
     part: int = 0
+    END: ClassVar[int] = 2**62
+    """A part beyond all that any event has."""
+
+    @property
+    def past(self) -> Self:
+        """The same event with all its parts."""
+        return replace(self, part=self.END)
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(f"1:{self.xid}:{self.seq}:{self.part}".encode()).decode()
@@ -91,3 +98,57 @@ class Event:
     revision: int | None
     device_uuid: str | None
     data: dict[str, Any]
+    policy_id: PolicyId | None = None
+    """The rollout's."""
+    fleet: str | None = None
+    """The one that the rollout is for alone."""
+    status: str | None = None
+    """A Status, or what a newer version calls something new: where the move of that revision led the rollout to; None without a move."""
+    delivery_id: DeliveryId | None = None
+    """The delivery that it tells of; then it is nothing that happened to a rollout."""
+    entry_id: EntryId | None = None
+    """The change on record that it tells of; likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What events of rollouts and devices must have in common; None asks nothing."""
+
+    rollout: RolloutId | None = None
+    policy: PolicyId | None = None
+    fleet: str | None = None
+    """Those of rollouts for this fleet alone."""
+    statuses: tuple[str, ...] | None = None
+    """Where the rollout had got to by then."""
+    types: tuple[str, ...] | None = None
+
+    def matches(self, event: Event) -> bool:
+        """Whether it is one of them; what tells of a delivery, or of a change on record, never is."""
+        return (
+            event.delivery_id is None
+            and event.entry_id is None
+            and (self.rollout is None or event.rollout_id == self.rollout)
+            and (self.policy is None or event.policy_id == self.policy)
+            and (self.fleet is None or event.fleet == self.fleet)
+            and (self.statuses is None or event.status in self.statuses)
+            and (self.types is None or event.type in self.types)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which events there are by now."""
+
+    forgotten: Cursor
+    """Everything up to here is forgotten, and nothing after it."""
+    future: Cursor
+    """Nothing has ever happened after this here."""
+
+    def check(self, after: Cursor) -> None:
+        """Raises CursorExpired where what happened after a cursor is not all here. The beginning is wherever what is kept begins."""
+        if after > self.future:
+            raise CursorExpired(
+                "after: this cursor is of another database; read anew how things are, and follow from there", self.forgotten
+            )
+        if Cursor() < after < self.forgotten:
+            raise CursorExpired("after: what happened next is forgotten; read anew how things are, and follow from there", self.forgotten)

@@ -120,6 +120,20 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """How many devices have something in common, and how they are."""
+
+    devices: int
+    online: int
+    waiting: int
+    """For an operator to accept them."""
+    revoked: int
+    pinned: int
+    held: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """The devices that a change is for: these, or those that a filter finds."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from domain.health import Outcome, ServiceKey
 from domain.ids import DeviceId, RolloutId
@@ -54,7 +55,7 @@ class Offer:
     """The base image of each of these services."""
 
     @property
-    def told(self) -> dict[str, str | list[str]]:
+    def told(self) -> dict[str, Any]:
         """The image, or the images, as events tell of them."""
         images = sorted({str(image) for image in self.wanted.values()})
         return {"image": images[0]} if len(images) == 1 else {"images": images}

@@ -12,7 +12,7 @@ from domain.actors import Actor
 from domain.pushes import POLLING, Push, try_again_after
 from monitor.abreast import abreast
 from resolvers.context import Context
-from resolvers.pushes import consider
+from resolvers.pushes import consider, put_off
 from storage import pushes
 
 LEASE = timedelta(minutes=1)
@@ -51,4 +51,4 @@ async def _look(ctx: Context, push: Push) -> None:
 async def _put_off(ctx: Context, push: Push) -> None:
     async with ctx.db.transaction() as conn:
         now = await ctx.db.now(conn)
-        await pushes.put_off(conn, push, now + try_again_after(push.attempts), "something went wrong here; the server's log says what")
+        await put_off(conn, push, now + try_again_after(push.attempts), "something went wrong here; the server's log says what", now)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from domain.ids import RolloutId
 from domain.rollouts import Rollout
 from monitor.tending import wake
-from storage import changes, deliveries, enrolment, folding, idempotency, pushes, rollouts
+from storage import changes, deliveries, enrolment, events, folding, idempotency, pushes, rollouts
 from storage.database import Database
 
 CHUNK = 5000
@@ -37,6 +37,7 @@ async def _forget(db: Database) -> None:
         await deliveries.forget(conn, now, KEPT, CHUNK)
         await pushes.forget(conn, now, KEPT, CHUNK)
         await idempotency.forget(conn, now, KEYS_KEPT, CHUNK)
+        await events.forget(conn, now, KEPT, CHUNK)
         await changes.forget(conn)
 
 

@@ -1,14 +1,14 @@
 """Reads settled events in their order and hands them to this process's subscribers.
 
-NOTIFY is a hint and may be lost; the table is read from a cursor, so nothing else can be.
+NOTIFY is a hint and may be lost; the table is read from the feed's position, so nothing else can be.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Self
 
-from domain.events import Cursor, Event
+from resolvers.feed import Feed
 from storage import events
 from storage.database import Database
 from storage.listener import listening
@@ -20,21 +20,21 @@ log = logging.getLogger(__name__)
 class Relay:
     """One per process, with a LISTEN connection of its own; several processes need nothing but the same database."""
 
-    def __init__(self, db: Database, publish: Callable[[Event], Awaitable[None]], woken: Callable[[], None], begin: Cursor) -> None:
+    def __init__(self, db: Database, feed: Feed, woken: Callable[[], None]) -> None:
         self._db = db
-        self._publish = publish
+        self._feed = feed
         self._woken = woken
-        self._cursor = begin
         self._wake = asyncio.Event()
 
     @classmethod
-    async def beginning(cls, db: Database, publish: Callable[[Event], Awaitable[None]], woken: Callable[[], None]) -> Self:
+    async def beginning(cls, db: Database, feed: Feed, woken: Callable[[], None]) -> Self:
         """A relay of whatever settles from now on: to be made before the first subscriber reads, or it would miss what lies between."""
         async with db.reading() as conn:
-            return cls(db, publish, woken, await events.horizon(conn))
+            feed.begin(await events.horizon(conn))
+        return cls(db, feed, woken)
 
     async def run(self) -> None:
-        """Relay for ever: a lost connection is made again, and what happened meanwhile is read from the cursor."""
+        """Relay for ever: a lost connection is made again, and what happened meanwhile is read from where it was."""
         while True:
             try:
                 await self._listen()
@@ -52,13 +52,13 @@ class Relay:
                 await self._wait(1.0)
 
     async def catch_up(self) -> None:
-        """Publish everything settled since the cursor."""
+        """Publish everything settled since the feed's position."""
         while True:
             async with self._db.reading() as conn:
-                page = await events.page(conn, self._cursor, PAGE)
-            for event in page:
-                await self._publish(event)
-                self._cursor = event.cursor
+                page, age = await events.settled(conn, self._feed.position, PAGE)
+            if page:
+                self._feed.lag = age
+                await self._feed.publish(page)
             if len(page) < PAGE:
                 return
 

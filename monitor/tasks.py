@@ -24,12 +24,13 @@ async def monitoring(ctx: Context, allowed: Allowed) -> AsyncIterator[None]:
 
     def woken() -> None:
         db.notifier.heard()
+        ctx.feed.bells.ring()
         wake.set()
         pushed.set()
 
     async with db.reading() as conn:
         began = await db.now(conn)
-    relay = await Relay.beginning(db, ctx.feed.publish, woken)
+    relay = await Relay.beginning(db, ctx.feed, woken)
     async with way_out(allowed) as outside, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(relay.run(), name="relay"),

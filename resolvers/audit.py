@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 from domain.actors import Permission
 from domain.audit import AuditFilter, Entry, Subject
+from domain.events import Cursor
 from domain.ids import EntryId
+from resolvers import replaying
 from resolvers.context import Context
+from resolvers.trails import Trail
 from storage import audit
 
 
@@ -42,3 +45,9 @@ async def count_of_subjects(ctx: Context, subjects: Sequence[Subject]) -> dict[S
     ctx.actor.must(Permission.ADMINISTER)
     async with ctx.db.reading() as conn:
         return await audit.count_of_subjects(conn, subjects)
+
+
+async def stream(ctx: Context, wanted: AuditFilter, after: Cursor | None) -> Trail[EntryId, Entry]:
+    """Entries that have something in common as they are made after a cursor; without one, from now on. Raises CursorExpired."""
+    ctx.actor.must(Permission.ADMINISTER)
+    return Trail(ctx, await replaying.beginning(ctx, after), wanted, lambda event: event.entry_id, many)

@@ -9,7 +9,9 @@ from registries.oci.client import Client
 from registries.oidc import Keys
 from resolvers.changing import Change, changing
 from resolvers.feed import Feed
+from resolvers.load import Load
 from resolvers.vault import Vault
+from resolvers.watched import Devices
 from storage.database import Database
 
 AWAY: tuple[type[Exception], ...] = Database.unavailable
@@ -28,8 +30,12 @@ class Context:
     """None where registries are not asked."""
     google: Keys | None = None
     """What Google signs its tokens with; None where nobody looks."""
+    load: Load = field(default_factory=Load)
+    """Of this process."""
     request_id: str | None = None
     """What the log and the answer call the request."""
+    watched: Devices = field(default_factory=Devices)
+    """The devices that somebody watches in this process."""
 
     def changing(self, action: Action) -> AbstractAsyncContextManager[Change]:
         """A transaction in which the actor, who must be allowed to, does this; what it changes goes on record with it."""

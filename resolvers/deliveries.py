@@ -9,12 +9,16 @@ from domain.audit import Action, Subject, SubjectType
 from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Endpoint
 from domain.errors import NotFound
+from domain.events import Cursor
 from domain.ids import DeliveryId, EndpointId
 from domain.images import Image, Pattern
 from domain.pushes import Decision
+from domain.trails import TrailType
 from registries.webhooks import Received
+from resolvers import replaying
 from resolvers.context import Context
-from storage import deliveries, endpoints, pushes
+from resolvers.trails import Trail
+from storage import deliveries, endpoints, events, pushes
 from storage.connection import Connection
 
 _ALL = DeliveryFilter()
@@ -53,6 +57,7 @@ async def replay(ctx: Context, delivery: DeliveryId) -> Delivery:
         if found is None:
             raise NotFound.of("delivery", delivery)
         await pushes.replay(change.conn, delivery, change.now)
+        await events.record(change.conn, TrailType.DELIVERY_REPLAYED, change.now, delivery=delivery)
         if found.endpoint_id is not None:
             await _dismiss(ctx, change.conn, delivery, await endpoints.ever(change.conn, found.endpoint_id))
         change.of(Subject.of(SubjectType.DELIVERY, delivery))
@@ -75,6 +80,12 @@ async def count(ctx: Context, wanted: DeliveryFilter = _ALL) -> int:
     ctx.actor.must(Permission.READ)
     async with ctx.db.reading() as conn:
         return await deliveries.count(conn, wanted)
+
+
+async def stream(ctx: Context, wanted: DeliveryFilter, after: Cursor | None) -> Trail[DeliveryId, Delivery]:
+    """What happens to deliveries that have something in common after a cursor; without one, from now on. Raises CursorExpired."""
+    ctx.actor.must(Permission.READ)
+    return Trail(ctx, await replaying.beginning(ctx, after), wanted, lambda event: event.delivery_id, many)
 
 
 async def _dismiss(ctx: Context, conn: Connection, delivery: DeliveryId, endpoint: Endpoint) -> None:

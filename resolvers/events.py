@@ -1,60 +1,59 @@
-"""Following a rollout: everything that happened from a cursor on, then what happens next, in one order and without a gap."""
+"""What happens to rollouts: each event once, in one order and without a gap, from a cursor on or as pages."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from domain.actors import Permission
-from domain.errors import NotFound
-from domain.events import Cursor, Event, EventType
+from domain.events import Cursor, Event, EventFilter, EventType
 from domain.ids import RolloutId
-from resolvers import rollouts
+from resolvers import replaying
+from resolvers.batches import derived, is_batch, reached, scheduled, told
 from resolvers.context import Context
-from resolvers.feed import Mailbox
-from resolvers.rollouts import Snapshot
+from resolvers.streams import Replayed, Told
 from storage import events, members
-from storage.members import Reached
-
-PAGE = 500
-_FOR_DEVICES = (EventType.BATCH_STARTED, EventType.BATCH_WIDENED)
-"""What stands for one event for each device that it reaches."""
 
 
-async def watch(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
-    """A rollout's events after a cursor, for as long as somebody listens; at least once, always in the same order."""
-    await _must_exist(ctx, rollout_id)
-    async with ctx.feed.follow(rollout_id) as mailbox:
-        # Subscribed before reading, so an event between the two is seen twice rather than never; the cursor drops the second.
-        last = after
-        while not mailbox.closed:
-            mailbox.overflowed = False
-            async for event in replay(ctx, rollout_id, last):
-                last = event.cursor
-                yield event
-            async for event in _live(ctx, mailbox, last):
-                last = event.cursor
-                yield event
-
-
-async def replay(ctx: Context, rollout_id: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
-    """What the table has after a cursor; what a batch means for each of its devices is derived on the way."""
+async def stream(ctx: Context, wanted: EventFilter, after: Cursor | None) -> "RolloutEvents":
+    """What happens to rollouts after a cursor; without one, from now on. Raises NotFound, and CursorExpired."""
     ctx.actor.must(Permission.READ)
-    async with ctx.db.reading() as conn:
-        begun = await events.one(conn, after, rollout_id)
-    if begun is not None:
-        async for event in _derived(ctx, begun, after.part):
-            yield event
-    while True:
-        async with ctx.db.reading() as conn:
-            page = await events.page(conn, after, PAGE, rollout_id)
-        for event in page:
-            yield event
-            async for derived in _derived(ctx, event, 0):
-                yield derived
-            after = event.cursor
-        if len(page) < PAGE:
-            return
+    return RolloutEvents(ctx, wanted, await replaying.beginning(ctx, after, wanted.rollout))
+
+
+class RolloutEvents(Replayed[Event]):
+    """What happens to rollouts, one or all, with what a batch means for each of its devices."""
+
+    def __init__(self, ctx: Context, wanted: EventFilter, after: Cursor) -> None:
+        self.key = (RolloutEvents, wanted)
+        self.after = after
+        self.rollout = wanted.rollout
+        self._ctx = ctx
+        self._wanted = wanted
+
+    async def meant(self, happened: Sequence[Event], after: Cursor) -> AsyncGenerator[Told[Event], None]:
+        """Those of these events that are wanted, and each device of a batch."""
+        for event in happened:
+            if self._wanted.matches(event) and event.cursor > after:
+                yield Told(event.cursor, event)
+            if is_batch(event) and self._wanted.matches(replace(event, type=EventType.DEVICE_SCHEDULED)) and event.cursor.past > after:
+                async for one in derived(self._ctx.db, event, after):
+                    yield Told(one.cursor, one)
+
+
+async def watch(ctx: Context, stream: Replayed[Event]) -> AsyncGenerator[Event, None]:
+    """What a stream tells, for as long as somebody listens."""
+    async with ctx.feed.follow(stream.rollout) as mailbox:
+        # Subscribed before reading, so an event between the two is seen twice rather than never; the cursor drops the second.
+        last = stream.after
+        while not mailbox.closed:
+            recent = ctx.feed.since(last)
+            mailbox.overflowed = False
+            async for told in stream.replay(last) if recent is None else stream.meant(recent, last):
+                last = told.cursor
+                yield told.value
+            while not mailbox.closed and not mailbox.overflowed:
+                async for told in stream.meant(await mailbox.take(), last):
+                    last = told.cursor
+                    yield told.value
 
 
 async def page(ctx: Context, rollout_id: RolloutId, after: Cursor, limit: int) -> list[Event]:
@@ -68,11 +67,11 @@ async def pages(ctx: Context, rollout_ids: Sequence[RolloutId], after: Cursor, l
     async with ctx.db.snapshot() as conn:
         # One more: the event at the cursor has been told, but the devices that it stands for may not.
         found = await events.pages(conn, after, limit + 1, rollout_ids)
-        begun = [event for page in found.values() for event in page if event.type in _FOR_DEVICES]
-        reached = await members.ranked(conn, [_reached(event, _told(event, after)) for event in begun], limit)
-    devices = {event.cursor: [_scheduled(event, *one) for one in some] for event, some in zip(begun, reached, strict=True)}
-    told = {rollout: [one for event in page for one in (event, *devices.get(event.cursor, ()))] for rollout, page in found.items()}
-    following = {rollout: [event for event in page if event.cursor > after][:limit] for rollout, page in told.items()}
+        batches = [event for page in found.values() for event in page if is_batch(event)]
+        ranked = await members.ranked(conn, [reached(batch, told(batch, after)) for batch in batches], limit)
+    devices = {batch.cursor: [scheduled(batch, *one) for one in some] for batch, some in zip(batches, ranked, strict=True)}
+    whole = {rollout: [one for event in page for one in (event, *devices.get(event.cursor, ()))] for rollout, page in found.items()}
+    following = {rollout: [event for event in page if event.cursor > after][:limit] for rollout, page in whole.items()}
     return {rollout: page for rollout, page in following.items() if page}
 
 
@@ -88,79 +87,8 @@ async def many(ctx: Context, places: Sequence[Cursor]) -> dict[Cursor, Event]:
     ctx.actor.must(Permission.READ)
     async with ctx.db.snapshot() as conn:
         found = await events.many(conn, list({replace(place, part=0) for place in places}))
-        parts = [place for place in places if place.part and _means_devices(found.get(replace(place, part=0)))]
-        reached = [_reached(found[replace(place, part=0)], place.part - 1) for place in parts]
-        devices = await members.ranked(conn, [replace(one, end=min(one.first + 1, one.end)) for one in reached], len(parts))
-    derived = {place: _scheduled(found[replace(place, part=0)], *some[0]) for place, some in zip(parts, devices, strict=True) if some}
-    return {place: found[place] for place in places if place in found} | derived
-
-
-def _means_devices(event: Event | None) -> bool:
-    return event is not None and event.type in _FOR_DEVICES
-
-
-def _told(event: Event, after: Cursor) -> int:
-    """Of how many of a batch's devices whoever is at this cursor has been told."""
-    return after.part if (event.cursor.xid, event.cursor.seq) == (after.xid, after.seq) else 0
-
-
-async def progress(ctx: Context, rollout_id: RolloutId) -> AsyncGenerator[Snapshot, None]:
-    """The rollout's counts now, and again whenever they changed, at most ten times a second; ends with the rollout."""
-    await _must_exist(ctx, rollout_id)
-    last: Snapshot | None = None
-    async with ctx.feed.follow(rollout_id) as mailbox:
-        while not mailbox.closed:
-            now = await rollouts.snapshot(ctx, rollout_id)
-            if last is None or (now.rollout, now.counts) != (last.rollout, last.counts):
-                yield now
-            last = now
-            if now.rollout.status.is_final:
-                return
-            # Time alone changes counts too: a soak ends without an event.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await mailbox.take()
-            await asyncio.sleep(0.1)
-
-
-async def _live(ctx: Context, mailbox: Mailbox, last: Cursor) -> AsyncGenerator[Event, None]:
-    """What the mailbox receives, until it is closed or has overflowed."""
-    while not mailbox.closed and not mailbox.overflowed:
-        for event in await mailbox.take():
-            if event.cursor > last:
-                last = event.cursor
-                yield event
-                async for derived in _derived(ctx, event, 0):
-                    yield derived
-
-
-async def _derived(ctx: Context, event: Event, after: int) -> AsyncGenerator[Event, None]:
-    """A batch that started, as one event for each device in it; part n of the cursor is the n-th device."""
-    while event.type in _FOR_DEVICES and (reached := _reached(event, after)).first < reached.end:
-        async with ctx.db.reading() as conn:
-            [page] = await members.ranked(conn, [reached], PAGE)
-        for rank, device in page:
-            scheduled = _scheduled(event, rank, device)
-            after = scheduled.cursor.part
-            yield scheduled
-        if not page:
-            return
-
-
-def _reached(event: Event, after: int) -> Reached:
-    """The devices that a batch reached, without the first so many."""
-    assert event.rollout_id is not None, "a batch is a rollout's"
-    first, end = event.data["first_rank"], event.data["end_rank"]
-    return Reached(event.rollout_id, min(first + after, end), end, event.at)
-
-
-def _scheduled(event: Event, rank: int, device: str) -> Event:
-    return Event(
-        Cursor(event.cursor.xid, event.cursor.seq, rank - event.data["first_rank"] + 1), event.at, EventType.DEVICE_SCHEDULED,
-        event.rollout_id, event.revision, device, {"batch_number": event.data["batch_number"], "image": event.data["image"]},
-    )  # fmt: skip
-
-
-async def _must_exist(ctx: Context, rollout_id: RolloutId) -> None:
-    if await rollouts.one(ctx, rollout_id) is None:
-        raise NotFound(f"there is no rollout {rollout_id}")
+        parts = [place for place in places if place.part and (whole := found.get(replace(place, part=0))) and is_batch(whole)]
+        wanted = [reached(found[replace(place, part=0)], place.part - 1) for place in parts]
+        ranked = await members.ranked(conn, [replace(one, end=min(one.first + 1, one.end)) for one in wanted], len(parts))
+    devices = {place: scheduled(found[replace(place, part=0)], *some[0]) for place, some in zip(parts, ranked, strict=True) if some}
+    return {place: found[place] for place in places if place in found} | devices

@@ -1,14 +1,20 @@
 """Live events inside one process: the relay publishes what it read, subscriptions take it from bounded mailboxes."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 from broadcaster import Broadcast
 
-from domain.events import Event
+from domain.events import Cursor, Event
 from domain.ids import RolloutId
+from resolvers.bells import Bells
+
+_NOT_YET = Cursor(2**63)
+"""Before nothing: what is not being relayed is in the table alone."""
 
 
 class Mailbox:
@@ -16,19 +22,30 @@ class Mailbox:
 
     CAPACITY = 256
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Cursor) -> None:
         self._events: deque[Event] = deque()
         self._filled = asyncio.Event()
+        self.position = begin
+        """Of what is followed, everything after where this began and up to here has been put in."""
         self.overflowed = False
         self.closed = False
+        self.since = 0.0
+        """When what is in it began to wait, by time.monotonic()."""
 
-    def put(self, event: Event) -> None:
-        """Add one, or give up on all of them when there is no room."""
-        if len(self._events) >= self.CAPACITY:
+    def put(self, events: Sequence[Event]) -> None:
+        """Add some, or give up on all of them when there is no room."""
+        if events[0].cursor < self.position:  # published before this was there, and handed round after
+            events = [event for event in events if event.cursor > self.position]
+        if not events:
+            return
+        if not self._filled.is_set():
+            self.since = monotonic()
+        if len(self._events) + len(events) > self.CAPACITY:
             self._events.clear()
             self.overflowed = True
         if not self.overflowed:
-            self._events.append(event)
+            self._events.extend(events)
+        self.position = events[-1].cursor.past
         self._filled.set()
 
     def close(self) -> None:
@@ -46,15 +63,53 @@ class Mailbox:
         return events
 
 
+class Ring:
+    """The last events that were published: whoever was away for a moment reads them here and not in the table."""
+
+    CAPACITY = 10_000
+
+    def __init__(self, begin: Cursor) -> None:
+        self._events: list[Event] = []
+        self._begin = begin
+        """Everything that was published after this is here."""
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Keep these too, and the oldest no longer."""
+        self._events += events
+        if (over := len(self._events) - self.CAPACITY) > 0:
+            self._begin = self._events[over - 1].cursor.past
+            del self._events[:over]
+
+    def since(self, after: Cursor) -> list[Event] | None:
+        """Those of which something lies after a cursor; None where that reaches further back."""
+        if after < self._begin:
+            return None
+        return self._events[bisect_right(self._events, (after.xid, after.seq, after.part), key=_end) :]
+
+
 class Feed:
-    """Hands each event to the mailboxes of those who follow its rollout."""
+    """Hands each event to the mailboxes of those who follow its rollout, or everything."""
 
     def __init__(self) -> None:
         # Of broadcaster's back ends the one without a race or a silent death; delivery is guaranteed by the events table.
         self._broadcast = Broadcast("memory://")
         self._mailboxes: set[Mailbox] = set()
+        self.bells = Bells()
+        self._published = asyncio.Event()
+        self._ring = Ring(_NOT_YET)
+        self.position = Cursor()
+        """Everything up to here was published; whoever follows something from now on is given all that comes after it."""
+        self.replays = asyncio.Semaphore(8)
+        """Held while reading a page of the table: ten thousand who come back at once leave two of ten connections to everybody else."""
+        self.lag: float | None = None
+        """Seconds between the newest event and when it was read here; None before the first."""
         self.is_closed = False
         """Nothing more is told here; whoever follows something comes again, perhaps to another process."""
+
+    def begin(self, position: Cursor) -> None:
+        """What is published from now on comes after this."""
+        self.position = position
+        self._ring = Ring(position)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -69,20 +124,40 @@ class Feed:
     def close(self) -> None:
         """End every subscription."""
         self.is_closed = True
+        self._published.set()
         for mailbox in self._mailboxes:
             mailbox.close()
+        self.bells.close()
 
-    async def publish(self, event: Event) -> None:
-        """Hand an event to whoever follows its rollout."""
-        if event.rollout_id is not None:
-            await self._broadcast.publish(_topic(event.rollout_id), event)
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Hand settled events, the next in their order, to whoever follows their rollouts or everything."""
+        if not events:
+            return
+        # With a memory back end nothing here waits, so nobody sees a position whose events are not on their way to all who follow them.
+        self._ring.add(events)
+        self.position = events[-1].cursor.past
+        for topic, some in _by_topic(events).items():
+            await self._broadcast.publish(topic, some)
+        self._published.set()
+        self._published = asyncio.Event()
+        self.bells.ring({event.rollout_id for event in events})
+
+    def since(self, after: Cursor) -> list[Event] | None:
+        """What was published of which something lies after a cursor; None where only the table reaches so far back."""
+        return self._ring.since(after)
+
+    async def heard(self, within: float) -> None:
+        """Wait until something is published, or so many seconds; not at all once this is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._published.wait()
 
     @asynccontextmanager
-    async def follow(self, rollout: RolloutId) -> AsyncIterator[Mailbox]:
-        """A mailbox that fills with a rollout's events from now on."""
-        mailbox = Mailbox()
-        mailbox.closed = self.is_closed
+    async def follow(self, rollout: RolloutId | None) -> AsyncIterator[Mailbox]:
+        """A mailbox that fills with a rollout's events, or with everybody's, from the feed's position on."""
         async with self._broadcast.subscribe(_topic(rollout)) as subscriber:
+            mailbox = Mailbox(self.position)
+            mailbox.closed = self.is_closed
             # broadcaster's own queue has no bound, so it is emptied as fast as it fills, into one that has.
             pump = asyncio.create_task(_pump(subscriber, mailbox))
             self._mailboxes.add(mailbox)
@@ -100,5 +175,17 @@ async def _pump(subscriber: object, mailbox: Mailbox) -> None:
         mailbox.put(published.message)
 
 
-def _topic(rollout: RolloutId) -> str:
-    return f"rollout:{rollout}"
+def _by_topic(events: Sequence[Event]) -> dict[str, Sequence[Event]]:
+    of_rollouts = defaultdict[RolloutId, list[Event]](list)
+    for event in events:
+        if event.rollout_id is not None:
+            of_rollouts[event.rollout_id].append(event)
+    return {_topic(None): events, **{_topic(rollout): some for rollout, some in of_rollouts.items()}}
+
+
+def _topic(rollout: RolloutId | None) -> str:
+    return "everything" if rollout is None else f"rollout:{rollout}"
+
+
+def _end(event: Event) -> tuple[int, int, int]:
+    return event.cursor.xid, event.cursor.seq, Cursor.END

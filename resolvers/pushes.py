@@ -17,6 +17,7 @@ from domain.pushes import Decision, Hold, Push, PushFilter
 from domain.registries import Unanswered
 from domain.settings import PolicySettings, Unresolved
 from domain.tags import goes_before, has_place
+from domain.trails import TrailType
 from registries.oci import provenance
 from resolvers import catalogue, images, registries
 from resolvers.context import Context
@@ -105,9 +106,23 @@ async def _decide(ctx: Context, conn: Connection, push: Push, found: Found) -> N
     held = [(scope, hold) for scope in waiting if (hold := await _decide_under(ctx, conn, scope, push, found))]
     if held:
         why = "; ".join(f"policy {scope.policy.id}: {hold.why}" for scope, hold in held)
-        await pushes.put_off(conn, push, min(hold.until for _, hold in held if hold.until), why)
+        await put_off(conn, push, min(hold.until for _, hold in held if hold.until), why, now)
     else:
         await pushes.settle(conn, push)
+    if not held or len(held) < len(waiting):
+        await _tell_of_delivery(conn, push, TrailType.DELIVERY_DECIDED, now)
+
+
+async def put_off(conn: Connection, push: Push, until: datetime, why: str, now: datetime) -> None:
+    """Look at a push again later; whoever follows webhooks is told when it waits for something else than before."""
+    if await pushes.put_off(conn, push, until, why) and why != push.waits_for:
+        await _tell_of_delivery(conn, push, TrailType.DELIVERY_WAITING, now)
+
+
+async def _tell_of_delivery(conn: Connection, push: Push, what: TrailType, now: datetime) -> None:
+    """Tell whoever follows webhooks; what a registry said when it was asked came by none."""
+    if push.delivery_id is not None:
+        await events.record(conn, what, now, delivery=push.delivery_id)
 
 
 async def _decide_under(ctx: Context, conn: Connection, scope: Scope, push: Push, found: Found) -> Hold | None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from weakref import WeakValueDictionary
 
 from domain.devices import Report, Running, services_of
@@ -143,6 +144,6 @@ async def _returned(conn: Connection, device: DeviceId, uuid: str, offer: Offer,
             await _tell(conn, uuid, offer, EventType.DEVICE_ROLLED_BACK, now, rolled_back_to=images)
 
 
-async def _tell(conn: Connection, uuid: str, offer: Offer, event: EventType, now: datetime, **data: object) -> None:
+async def _tell(conn: Connection, uuid: str, offer: Offer, event: EventType, now: datetime, **data: Any) -> None:
     told = {**offer.told, **data} if event is not EventType.DEVICE_ROLLED_BACK else data
     await events.record(conn, event, now, rollout=offer.rollout_id, revision=offer.revision, device=uuid, **told)

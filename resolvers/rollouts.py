@@ -1,7 +1,7 @@
 """What operators do with rollouts, and what everybody may see of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from domain.actors import Permission
 from domain.audit import Action, Subject, SubjectType
 from domain.decisions import decide
 from domain.errors import Conflict, NotFound
-from domain.events import EventType
+from domain.events import Cursor, EventType
 from domain.ids import DeviceId, PolicyId, RolloutId
 from domain.members import Member
 from domain.progress import Progress
@@ -58,7 +58,9 @@ class Snapshot:
 
     rollout: Rollout
     counts: dict[DeviceStatus, int]
-    at: datetime
+    at: datetime = field(compare=False)
+    cursor: Cursor = field(compare=False)
+    """What happened up to here is in it; what happens later may be."""
 
 
 async def request(
@@ -232,10 +234,11 @@ async def counts_of_policies(ctx: Context, policy_ids: Sequence[PolicyId], statu
 async def snapshots(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, Snapshot]:
     """Those of these rollouts that there are and their counts, read together."""
     ctx.actor.must(Permission.READ)
+    cursor = ctx.feed.position
     async with ctx.db.snapshot() as conn:
         found, now = await rollouts.many(conn, ids), await ctx.db.now(conn)
         counts = await counting.by_statuses(conn, [*found], now)
-    return {id_: Snapshot(rollout, counts[id_], now) for id_, rollout in found.items()}
+    return {id_: Snapshot(rollout, counts[id_], now, cursor) for id_, rollout in found.items()}
 
 
 async def histories(ctx: Context, ids: Sequence[RolloutId]) -> dict[RolloutId, list[PastMove]]:

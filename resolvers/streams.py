@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from domain.events import Cursor, Event
 from domain.ids import RolloutId
+from resolvers import replaying
+from resolvers.context import Context
 
 T = TypeVar("T")
 V = TypeVar("V", covariant=True)
@@ -30,6 +33,7 @@ class Stream(ABC, Generic[T]):
 class Replayed(Stream[T]):
     """Each thing that happens, once and in the one order: none is left out, and whoever is too slow reads on in the table."""
 
+    _ctx: Context
     after: Cursor
     """Where whoever asked for it wants to begin."""
     rollout: RolloutId | None
@@ -39,9 +43,12 @@ class Replayed(Stream[T]):
     def meant(self, events: Sequence[Event], after: Cursor) -> AsyncGenerator[Told[T], None]:
         """What these events tell whoever follows this and has everything up to a cursor: some nothing, some a thing for each device."""
 
-    @abstractmethod
-    def replay(self, after: Cursor) -> AsyncGenerator[Told[T], None]:
+    async def replay(self, after: Cursor) -> AsyncGenerator[Told[T], None]:
         """What the table tells after a cursor, up to what is settled by now. Raises CursorExpired."""
+        async with aclosing(replaying.pages(self._ctx, after, self.rollout)) as pages:
+            async for page in pages:
+                async for told in self.meant(page, after):
+                    yield told
 
 
 class Latest(Stream[T]):
@@ -50,3 +57,14 @@ class Latest(Stream[T]):
     @abstractmethod
     def values(self) -> AsyncGenerator[Told[T], None]:
         """The values as they come; none is told while the one before is still being told, and the next is the newest by then."""
+
+
+class Once(Latest[T]):
+    """One value, and nothing after it."""
+
+    def __init__(self, cursor: Cursor, value: T) -> None:
+        self.key = (Once, id(self))
+        self._told = Told(cursor, value)
+
+    async def values(self) -> AsyncGenerator[Told[T], None]:
+        yield self._told

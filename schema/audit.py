@@ -1,5 +1,6 @@
 """What operators did, as administrators see it."""
 
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -10,10 +11,13 @@ from domain import audit as domain
 from domain.audit import Subject
 from domain.errors import BadInput
 from domain.ids import EntryId
+from domain.trails import Trace
 from resolvers import audit, tokens
+from schema.arguments import WHICH
 from schema.enums import Action, SubjectKind
 from schema.nodes import Node, node_id, parts
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
+from schema.resuming import Since, following, or_expired
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -118,3 +122,28 @@ class AuditQuery:
             return await audit.count(info.context.ctx, wanted)
 
         return await paged(first, after, NEWEST, read, AuditEntry.of, count)
+
+
+@strawberry.type(description="That an operator did something, and its place among all that happened.")
+class AuditRecord:
+    cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
+    entry: AuditEntry = strawberry.field(description="What was done.")
+
+    @classmethod
+    def of(cls, trace: Trace[domain.Entry]) -> Self:
+        return cls(cursor=str(trace.cursor), entry=AuditEntry.of(trace.of))
+
+
+@strawberry.type
+class AuditSubscription:
+    @strawberry.subscription(
+        description="What operators do: from now on, or from where a cursor left off. At least once. For administrators."
+    )
+    async def audit(
+        self,
+        info: Info,
+        filter: Annotated[AuditFilterInput | None, WHICH] = None,  # noqa: A002 – GraphQL's word
+        after: Since = None,
+    ) -> AsyncIterable[or_expired(AuditRecord, "AuditResult")]:  # type: ignore[valid-type]
+        wanted = (filter or AuditFilterInput()).wanted()
+        return await following(audit.stream(info.context.ctx, wanted, info.context.after(after)), AuditRecord.of)

@@ -20,7 +20,7 @@ INVALID = 100
 class Budgeted(SchemaExtension):
     """Refuses what costs too much, or more than is left to the caller; says in each answer what it took and what is left.
 
-    A subscription pays once, when it begins, and says so with its first event. To stand behind what validates documents, if anything does.
+    A subscription pays when it begins, and for each event. To stand behind what validates documents, if anything does.
     """
 
     def __init__(self) -> None:
@@ -61,14 +61,14 @@ def charge(session: Any, points: int) -> dict[str, int] | None:
     if session.budget is None:
         return None
     try:
-        left = session.budget.charge(_payer(session.ctx.actor), points)
+        left = session.budget.charge(payer(session.ctx.actor), points)
     except Limited as limited:
         raise GraphQLError(str(limited), extensions={"code": "RATE_LIMITED", "retryAfterSeconds": limited.retry_after}) from limited
     return {"requested": points, "limit": left.limit, "remaining": left.remaining, "resetSeconds": left.reset_seconds}
 
 
-def _payer(actor: Actor) -> str:
-    """Each token pays for itself, whatever it is called."""
+def payer(actor: Actor) -> str:
+    """Who pays: each token for itself, whatever it is called."""
     return actor.name if actor.token is None else f"token {actor.token}"
 
 

@@ -5,16 +5,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import strawberry
+from graphql import ExecutionResult as Result
 from graphql import FieldNode, GraphQLError, IntValueNode, StringValueNode, ValidationRule, specified_rules
+from graphql.execution import create_source_event_stream
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from domain.actors import Permission
 from resolvers.context import AWAY
 from schema import lookup
 from schema.budget import Budgeted
+from schema.costs import cost
 from schema.documents import Documents, Rules, cached_documents
 from schema.errors import is_ours, translate
 from schema.execution import PlainExecutor
@@ -24,6 +28,8 @@ from schema.operations import MOST_TOKENS, Operation
 from schema.queries import Query
 from schema.results import HANDLERS
 from schema.scalars import SCALARS
+from schema.session import Session
+from schema.subscribed import Subscribed, selection
 from schema.subscriptions import Subscription
 
 MOST_DIGITS = 20  # as many as the largest number of 64 bits has
@@ -68,7 +74,7 @@ def rules_for(context: ExecutionContext) -> Rules:
     return RULES if context.context.ctx.actor.may(Permission.OPERATE) else WITHOUT_INTROSPECTION
 
 
-class _Schema(strawberry.Schema):
+class Schema(strawberry.Schema):
     def _create_execution_context(  # Strawberry's own signature
         self,
         query: str | None,
@@ -97,6 +103,45 @@ class _Schema(strawberry.Schema):
         kwargs["allowed_operation_types"] = set(kwargs.get("allowed_operation_types", OperationType)) - {OperationType.SUBSCRIPTION}
         return translate(await super().execute(*args, **kwargs), kwargs["context_value"].ctx.actor)
 
+    async def subscribed(
+        self, query: str, session: Session, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> Subscribed | ExecutionResult:
+        """What a subscription follows, or why it may not be had."""
+        only = frozenset({OperationType.SUBSCRIPTION})
+        operation = self._create_execution_context(query, only, variables, session, None, operation_name)
+        extensions = self.get_extensions()
+        for extension in extensions:
+            extension.execution_context = operation
+        runner = self.create_extensions_runner(operation, extensions)
+        async with runner.operation():
+            refused = await self._prepare_operation_async(operation, runner)
+        made = refused or await self._followed(operation)
+        if isinstance(made, ExecutionResult):
+            self.process_errors(made.errors or [], operation)
+            return translate(made, session.ctx.actor)
+        return made
+
+    async def _followed(self, operation: ExecutionContext) -> Subscribed | ExecutionResult:
+        """The source stream of a subscription that is valid and paid for; no more than that is kept of who asked."""
+        document = operation.graphql_document
+        assert document is not None, "it was validated"
+        executor: Any = PlainExecutor.build(
+            self._schema,
+            document,
+            context_value=operation.context,
+            raw_variable_values=operation.variables,
+            operation_name=operation.operation_name,
+        )
+        if isinstance(executor, list):
+            return PreExecutionError(None, executor)
+        source: Any = create_source_event_stream(executor)
+        source = await source if executor.is_awaitable(source) else source
+        if isinstance(source, Result):
+            return PreExecutionError(None, source.errors)
+        executor.context_value = None
+        points = max(1, cost(self._schema, document, operation.operation_name, operation.variables))
+        return Subscribed(source, executor, selection(operation.query or "", executor, operation.variables), points)
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
         request = getattr(execution_context and execution_context.context, "request_id", "")
@@ -107,8 +152,8 @@ class _Schema(strawberry.Schema):
                 log.error("%s (request %s)", error.message, request, exc_info=error.original_error)
 
 
-def _schema(*, is_sorted: bool = False) -> _Schema:
-    return _Schema(
+def _schema(*, is_sorted: bool = False) -> Schema:
+    return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,

@@ -1,5 +1,6 @@
 """Devices, as a client sees them."""
 
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -12,10 +13,12 @@ from domain import differences, targets
 from domain.audit import Subject
 from domain.ids import DeviceId, RolloutId
 from domain.members import Member
-from resolvers import aside, devices, explanations, fleet, provisioning
+from resolvers import aside, devices, explanations, fleet, provisioning, watching
+from resolvers.watched import Watched
 from schema.audit import AuditEntry, trail
 from schema.enums import AsideKind, DeviceStanding, DifferenceKind, SubjectKind
 from schema.explanations import DeviceExplanation
+from schema.following import Following
 from schema.nodes import Node, node_id
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
 from schema.rollouts import RolloutDevice
@@ -189,6 +192,29 @@ class Device(Node):
     @strawberry.field(description="What operators did with it, newest first. For administrators.")
     async def audit(self, info: Info, first: First = DEFAULT, after: After = None) -> Connection[AuditEntry]:
         return await trail(info, Subject(SubjectKind.DEVICE, self.source.uuid), first, after)
+
+
+@strawberry.type(description="A device that is not as it was.")
+class DeviceChange:
+    device: Device = strawberry.field(description="The device.")
+    at: datetime = strawberry.field(description="When it was so; what is nested in it may be newer.")
+    cursor: str = strawberry.field(
+        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
+    )
+
+    @classmethod
+    def of(cls, watched: Watched) -> Self:
+        return cls(device=Device.of(watched.device), at=watched.at, cursor=str(watched.cursor))
+
+
+@strawberry.type
+class DeviceSubscription:
+    @strawberry.subscription(
+        description="One device, now and whenever it changes: what is written here of it, what it should run, what it reports, where it is "
+        "in its rollouts, whether it is online. What `explain` says of other devices does not count. Ends when the device is deleted."
+    )
+    async def device(self, info: Info, uuid: Annotated[UUID, strawberry.argument(description="Its uuid.")]) -> AsyncIterable[DeviceChange]:
+        return Following(await watching.device(info.context.ctx, uuid), DeviceChange.of)
 
 
 _BY_ROLLOUT: Key[Member, int] = numbered(LAST, lambda member: member.rollout_id)

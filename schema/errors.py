@@ -8,7 +8,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 
 from domain.actors import Actor, Permission
-from domain.errors import BadInput, Conflict, Forbidden, Limited, NotFound, Refused, Unauthenticated, Unavailable
+from domain.errors import BadInput, Conflict, CursorExpired, Forbidden, Limited, NotFound, Refused, Unauthenticated, Unavailable
 from resolvers.context import AWAY
 
 CODES: dict[type[Refused], str] = {
@@ -16,6 +16,7 @@ CODES: dict[type[Refused], str] = {
     Unauthenticated: "UNAUTHENTICATED",
     Forbidden: "FORBIDDEN",
     NotFound: "NOT_FOUND",
+    CursorExpired: "CURSOR_EXPIRED",
     Conflict: "CONFLICT",
     Unavailable: "UNAVAILABLE",
     Limited: "RATE_LIMITED",

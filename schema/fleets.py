@@ -2,20 +2,24 @@
 
 import base64
 import binascii
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
+from domain import fleet as domain
 from domain.devices import Device as DomainDevice
 from domain.errors import BadInput
 from domain.fleet import DeviceFilter, DeviceOrder, OrderBy, Place
 from domain.ids import DeviceId, PolicyId, ProvisioningKeyId, RolloutId
 from domain.texts import LONGEST
-from resolvers import devices, fleet
+from resolvers import devices, fleet, watching
+from resolvers.watching import Counts
 from schema.arguments import WHICH
 from schema.devices import Device
 from schema.enums import AsideKind, DeviceOrderBy, DeviceStanding, OrderDirection
+from schema.following import Following
 from schema.nodes import Node, key_of, node_id
 from schema.paging import DEFAULT, After, Connection, First, Key, listed, no_cursor, paged
 from schema.policies import IN_ORDER, Policy
@@ -138,6 +142,42 @@ class Fleet(Node):
         return await paged(first, after, KEYS_IN_ORDER, read, ProvisioningKey.of, count)
 
 
+@strawberry.type(description="How many devices have something in common, and how they are.")
+class FleetCounts:
+    devices: int = strawberry.field(description="All of them.")
+    online: int = strawberry.field(description="Heard of within the last eight minutes.")
+    waiting: int = strawberry.field(description="Wait for an operator to accept them.")
+    revoked: int = strawberry.field(description="Let in no more.")
+    pinned: int = strawberry.field(description="To stay exactly as they are.")
+    held: int = strawberry.field(description="No rollout begins on them for a while.")
+    quarantined: int = strawberry.field(description="Failed in several rollouts in a row.")
+
+    @classmethod
+    def of(cls, counts: domain.Counts) -> Self:
+        return cls(
+            devices=counts.devices,
+            online=counts.online,
+            waiting=counts.waiting,
+            revoked=counts.revoked,
+            pinned=counts.pinned,
+            held=counts.held,
+            quarantined=counts.quarantined,
+        )
+
+
+@strawberry.type(description="Counts that are not what they were.")
+class DeviceCountsChange:
+    counts: FleetCounts = strawberry.field(description="The counts, all of one moment.")
+    at: datetime = strawberry.field(description="When this was so.")
+    cursor: str = strawberry.field(
+        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
+    )
+
+    @classmethod
+    def of(cls, counted: Counts) -> Self:
+        return cls(counts=FleetCounts.of(counted.counts), at=counted.at, cursor=str(counted.cursor))
+
+
 @strawberry.type
 class FleetQuery:
     @strawberry.field(description="One device, by its id or its uuid.")
@@ -183,6 +223,18 @@ class FleetQuery:
         if name is not None and not 0 < len(name) <= LONGEST:
             raise BadInput(f"name: 1 to {LONGEST} characters, or null for the devices without a fleet")
         return Fleet.of(name)
+
+
+@strawberry.type
+class FleetSubscription:
+    @strawberry.subscription(
+        description="How many devices have something in common, and how they are, now and whenever that changes; without a filter, of all. "
+        "Counted once a second at most, and less often where that takes long.",
+        metadata={"cost": 20},
+    )
+    async def device_counts(self, info: Info, filter: Filter = None) -> AsyncIterable[DeviceCountsChange]:  # noqa: A002 – GraphQL's word
+        wanted = filter.wanted() if filter else DeviceFilter()
+        return Following(watching.counts(info.context.ctx, wanted), DeviceCountsChange.of)
 
 
 def wanted_devices(wanted: DeviceFilterInput | None, order: DeviceOrderInput | None) -> tuple[DeviceFilter, DeviceOrder]:

@@ -1,5 +1,6 @@
 """What senders posted, and what came of it, as a client sees it."""
 
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -11,6 +12,7 @@ from domain import images as of_images
 from domain import pushes as domain
 from domain.audit import Subject
 from domain.ids import DeliveryId, EndpointId, PushId
+from domain.trails import Trace
 from resolvers import deliveries, endpoints, policies, pushes, rollouts
 from schema.arguments import WHICH, ById, ByNumber
 from schema.audit import AuditEntry, trail
@@ -18,6 +20,7 @@ from schema.enums import PushSource, Sender, SubjectKind
 from schema.images import Image
 from schema.nodes import Node, node_id, number_asked, number_of
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
+from schema.resuming import Since, following, or_expired
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -215,3 +218,30 @@ class PushQuery:
             return await deliveries.count(info.context.ctx, wanted)
 
         return await paged(first, after, NEWEST_DELIVERIES, read, Delivery.of, count)
+
+
+@strawberry.type(description="That a webhook was received, once more perhaps, or something was decided about what it told.")
+class DeliveryChange:
+    cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
+    at: datetime = strawberry.field(description="When.")
+    delivery: Delivery = strawberry.field(description="The webhook as it is by now.")
+
+    @classmethod
+    def of(cls, trace: Trace[of_deliveries.Delivery]) -> Self:
+        return cls(cursor=str(trace.cursor), at=trace.at, delivery=Delivery.of(trace.of))
+
+
+@strawberry.type
+class PushSubscription:
+    @strawberry.subscription(
+        description="Webhooks as they are received, and again whenever something is decided about what they told, waits for something "
+        "else, or is to be decided anew: from now on, or from where a cursor left off. At least once."
+    )
+    async def deliveries(
+        self,
+        info: Info,
+        filter: Annotated[DeliveryFilterInput | None, WHICH] = None,  # noqa: A002 – GraphQL's word
+        after: Since = None,
+    ) -> AsyncIterable[or_expired(DeliveryChange, "DeliveriesResult")]:  # type: ignore[valid-type]
+        wanted = (filter or DeliveryFilterInput()).wanted()
+        return await following(deliveries.stream(info.context.ctx, wanted, info.context.after(after)), DeliveryChange.of)

@@ -10,6 +10,7 @@ from domain.ids import PolicyId
 from resolvers import previews, trials
 from schema.audit import AuditQuery
 from schema.endpoints import EndpointQuery
+from schema.events import EventQuery
 from schema.fleets import FleetQuery
 from schema.images import ImageQuery
 from schema.lookup import find
@@ -42,6 +43,7 @@ class Query(
     ProvisioningQuery,
     TokenQuery,
     AuditQuery,
+    EventQuery,
 ):
     @strawberry.field(description="Whatever has this id; null if it is not there any more.")
     async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]) -> Node | None:  # noqa: A002

@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
     ILLEGAL_MOVE = "ILLEGAL_MOVE"
     STALE_VERSION = "STALE_VERSION"
     KEY_REUSED = "KEY_REUSED"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
 
 
 enum(
@@ -32,11 +33,12 @@ enum(
         ErrorCode.ILLEGAL_MOVE: "The rollout is in a state in which it cannot be asked for that.",
         ErrorCode.STALE_VERSION: "It has changed since `expectedVersion`: read it again.",
         ErrorCode.KEY_REUSED: "The same `idempotencyKey` came with another request before.",
+        ErrorCode.CURSOR_EXPIRED: "Not everything that happened after the cursor is kept any more.",
     },
 )  # fmt: skip
 
 
-@strawberry.interface(description="Why nothing was changed.")
+@strawberry.interface(description="Why it was not done.")
 class Error:
     code: ErrorCode = strawberry.field(description="For programs.")
     message: str = strawberry.field(description="For people.")

@@ -1,6 +1,6 @@
 """Rollouts, as a client sees them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -15,14 +15,15 @@ from domain.ids import PolicyId, PushId, RolloutId
 from domain.members import Member
 from domain.progress import Count, tally
 from domain.rollouts import PastMove
-from resolvers import devices, events, policies, pushes, rollouts
+from resolvers import devices, events, policies, pushes, rollouts, watching
 from resolvers.rollouts import Explanation, Snapshot
 from schema.arguments import WHICH, ById, ByNumber, each_once
 from schema.audit import AuditEntry, trail
 from schema.enums import DeviceStatus, EventType, On, State, Status, SubjectKind
 from schema.events import Event
+from schema.following import Following
 from schema.images import Image
-from schema.nodes import Node, node_id, number_asked
+from schema.nodes import Node, node_id, number_asked, number_of
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
 from schema.plans import Plan
 from schema.scalars import UUID
@@ -69,6 +70,9 @@ class RolloutProgress:
     devices: DeviceCounts = strawberry.field(description="How many devices are where.")
     failure_rate: float = strawberry.field(description="Failed / (running + failed) of the devices that have shown anything; 0 to 1.")
     at: datetime = strawberry.field(description="When this was so.")
+    cursor: str = strawberry.field(
+        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
+    )
     source: strawberry.Private[domain.Rollout]
 
     @classmethod
@@ -86,6 +90,7 @@ class RolloutProgress:
             devices=DeviceCounts(**{status.value: counts.get(status, 0) for status in DeviceStatus}),
             failure_rate=tally(Count(status, None, devices, in_batch=False) for status, devices in counts.items()).rate,
             at=snapshot.at,
+            cursor=str(snapshot.cursor),
         )
 
     @strawberry.field(description="Whose progress this is, at that moment.")
@@ -402,3 +407,15 @@ class RolloutQuery:
             return await rollouts.count(info.context.ctx, wanted)
 
         return await paged(first, after, BY_NUMBER, read, Rollout.of, count)
+
+
+@strawberry.type
+class RolloutSubscription:
+    @strawberry.subscription(description="A rollout's progress, now and whenever it changes; ends with the rollout.")
+    async def rollout_progress(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of a rollout.")],  # noqa: A002 – GraphQL's word
+    ) -> AsyncIterable[RolloutProgress]:
+        stream = await watching.progress(info.context.ctx, RolloutId(number_of(id, "Rollout")))
+        return Following(stream, RolloutProgress.of)

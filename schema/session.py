@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from domain.events import Cursor
 from resolvers.budget import Budget
 from resolvers.context import Context
 from resolvers.fleet import now
@@ -25,8 +26,15 @@ class Session:
     ctx: Context
     budget: Budget | None = None
     """What the caller may spend; None: nobody counts."""
+    resumed: Cursor | None = None
+    """Where somebody was cut off who comes again; it goes before what his document says."""
+    cursor: Cursor = field(init=False)
+    """What happened up to here is in all that the operation reads: from here on it can be followed without a gap."""
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
     _now: asyncio.Future[datetime] | None = None
+
+    def __post_init__(self) -> None:
+        self.cursor = self.ctx.feed.position
 
     @property
     def request_id(self) -> str:
@@ -62,10 +70,9 @@ class Session:
             self._now = asyncio.ensure_future(now(self.ctx))
         return await self._now
 
-    def forget(self) -> None:
-        """Read everything anew from now on, as for the next event of a subscription."""
-        self._loaders.clear()
-        self._now = None
+    def after(self, given: str | None) -> Cursor | None:
+        """From where on somebody wants to follow something; None where he does not say. Raises BadInput for what is no cursor."""
+        return self.resumed or (None if given is None else Cursor.parse(given))
 
 
 Info = strawberry.Info[Session, None]

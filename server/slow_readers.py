@@ -1,10 +1,14 @@
 """Clients that do not read what they are sent: their connection is cut, and what runs on it ends."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+from websockets.protocol import State
 
+PUSH = "rollwave.push"
+"""The extension of a WebSocket's scope by which text messages are sent at once, all or nothing: a function of a sequence of bytes."""
 # A train through a tunnel; afterwards clients connect again.
 PATIENCE_MS = 30_000
 
@@ -18,6 +22,24 @@ def cut_off(listening: Iterable[socket.socket]) -> None:
 
 class WebSockets(WebSocketsSansIOProtocol):
     """uvicorn's, which would wait for such a client for ever, and remember for it what it is to be sent."""
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer the application to send without waiting."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][PUSH] = self.push  # type: ignore[assignment]
+
+    def push(self, messages: Sequence[bytes]) -> bool:
+        """Send text messages at once; False, and nothing is sent, where that would take waiting, or the connection ends.
+
+        To wait for nothing once for each message, as ASGI has it, takes half as long again.
+        """
+        if not self.writable.is_set() or self.conn.state is not State.OPEN or self.transport.is_closing():
+            return False
+        for message in messages:
+            self.conn.send_text(message)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def keepalive_timeout(self) -> None:
         """Cut the connection on which no pong came; uvicorn would first send everything that waits, and so never close it."""

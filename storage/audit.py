@@ -7,6 +7,7 @@ from typing import Any
 from domain.actors import Actor
 from domain.audit import Action, AuditFilter, Entry, Subject, SubjectType
 from domain.ids import EntryId, TokenId
+from domain.trails import TrailType
 from storage.conditions import Conditions
 from storage.connection import Connection, Row
 
@@ -14,15 +15,21 @@ from storage.connection import Connection, Row
 async def record(
     conn: Connection, actor: Actor, action: Action, changed: Sequence[tuple[Subject, dict[str, Any]]], request_id: str | None, now: datetime
 ) -> None:
-    """Keep that somebody changed these, with what was asked for of each."""
+    """Keep that somebody changed these, with what was asked for of each, and have it told."""
     await conn.execute(
         """
-        insert into audit (at, actor, token_id, action, request_id, subject_type, subject_key, details)
-        select $1, $2, $3, $4, $5, changed.type, changed.key, changed.details
-          from unnest($6::text[], $7::text[], $8::jsonb[]) as changed (type, key, details)
+        with kept as (
+            insert into audit (at, actor, token_id, action, request_id, subject_type, subject_key, details)
+            select $1, $2, $3, $4, $5, changed.type, changed.key, changed.details
+              from unnest($6::text[], $7::text[], $8::jsonb[]) with ordinality as changed (type, key, details, place)
+             order by changed.place
+            returning id, at
+        )
+        insert into events (at, type, entry_id, data) select at, $9, id, '{}' from kept order by id
         """,
         now, actor.name, actor.token, action, request_id,
         [subject.type for subject, _ in changed], [subject.key for subject, _ in changed], [details for _, details in changed],
+        TrailType.AUDIT_RECORDED,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Sender
 from domain.ids import DeliveryId, EndpointId
+from domain.trails import TrailType
 from storage.conditions import Conditions
 from storage.connection import Connection, Row
 from storage.grouping import counted, grouped
@@ -16,14 +17,19 @@ _ALL = DeliveryFilter()
 async def keep(
     conn: Connection, endpoint: EndpointId | None, sender: Sender, key: str, headers: dict[str, str], body: bytes, now: datetime
 ) -> tuple[DeliveryId, bool]:
-    """Keep what was posted, and tell whether it is new; of the same one posted many times at once, one is."""
+    """Keep what was posted, have it told, and say whether it is new; of the same one posted many times at once, one is."""
     row = await conn.fetchrow(
         """
-        insert into deliveries (endpoint_id, sender, key, headers, body, received_at, last_at) values ($1, $2, $3, $4, $5, $6, $6)
-        on conflict (endpoint_id, sender, key) do update set times = deliveries.times + 1, last_at = excluded.last_at
-        returning id, times = 1 as is_new
+        with kept as (
+            insert into deliveries (endpoint_id, sender, key, headers, body, received_at, last_at) values ($1, $2, $3, $4, $5, $6, $6)
+            on conflict (endpoint_id, sender, key) do update set times = deliveries.times + 1, last_at = excluded.last_at
+            returning id, last_at, times = 1 as is_new
+        ), told as (
+            insert into events (at, type, delivery_id, data) select last_at, $7, id, '{}' from kept
+        )
+        select id, is_new from kept
         """,
-        endpoint, sender, key, headers, body, now,
+        endpoint, sender, key, headers, body, now, TrailType.DELIVERY_RECEIVED,
     )  # fmt: skip
     assert row is not None
     return DeliveryId(row["id"]), row["is_new"]

@@ -38,4 +38,11 @@ async def _take_in_restored_events(conn: "asyncpg.Connection[asyncpg.Record]") -
     Whatever a snapshot shows was written by a transaction before its xmax, so an event beyond it comes from a cluster that had counted
     further. Unmoved it would stay unseen until this one gets there. Cursors of the other cluster are void.
     """
-    await conn.execute("update events set xid = pg_current_xact_id() where xid >= pg_snapshot_xmax(pg_current_snapshot())")
+    async with conn.transaction():  # one number for both, so that nothing that was kept lies before what was forgotten
+        await conn.execute("update events set xid = pg_current_xact_id() where xid >= pg_snapshot_xmax(pg_current_snapshot())")
+        await conn.execute(
+            """
+            update forgotten_events set xid = pg_current_xact_id(), seq = 0, part = 0
+             where xid >= pg_snapshot_xmax(pg_current_snapshot())
+            """
+        )

@@ -210,15 +210,16 @@ async def settle(conn: Connection, push: Push) -> None:
     await conn.execute("update pushes set due_at = null, leased_until = null, waits_for = null where id = $1", push.id)
 
 
-async def put_off(conn: Connection, push: Push, until: datetime, why: str) -> None:
+async def put_off(conn: Connection, push: Push, until: datetime, why: str) -> bool:
     """Look again later, unless somebody told it again meanwhile: that is due already."""
-    await conn.execute(
+    done = await conn.execute(
         """
         update pushes set due_at = $3, leased_until = null, attempts = attempts + 1, waits_for = $4
          where id = $1 and round = $2 and due_at is not null
         """,
         push.id, push.round, until, why,
     )  # fmt: skip
+    return done == "UPDATE 1"
 
 
 async def release(conn: Connection, push: Push) -> None:

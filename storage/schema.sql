@@ -489,7 +489,9 @@ CREATE TABLE public.events (
     rollout_id bigint,
     revision integer,
     device_uuid uuid,
-    data jsonb NOT NULL
+    data jsonb NOT NULL,
+    delivery_id bigint,
+    entry_id bigint
 );
 
 ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -499,6 +501,14 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.forgotten_events (
+    xid xid8 NOT NULL,
+    seq bigint NOT NULL,
+    part bigint NOT NULL,
+    is_one boolean DEFAULT true NOT NULL,
+    CONSTRAINT forgotten_events_is_one_check CHECK (is_one)
 );
 
 CREATE TABLE public.idempotency_keys (
@@ -684,6 +694,25 @@ ALTER TABLE public.rollouts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE VIEW public.settled_events AS
+ SELECT e.xid,
+    e.seq,
+    e.at,
+    e.type,
+    e.rollout_id,
+    e.revision,
+    e.device_uuid,
+    e.data,
+    e.delivery_id,
+    e.entry_id,
+    r.policy_id,
+    r.fleet,
+    m.status
+   FROM ((public.events e
+     LEFT JOIN public.rollouts r ON ((r.id = e.rollout_id)))
+     LEFT JOIN public.moves m ON (((m.rollout_id = e.rollout_id) AND (m.revision = e.revision))))
+  WHERE (e.xid < pg_snapshot_xmin(pg_current_snapshot()));
+
 CREATE TABLE public.tokens (
     id bigint NOT NULL,
     name text NOT NULL,
@@ -758,6 +787,9 @@ ALTER TABLE ONLY public.devices
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (xid, seq);
+
+ALTER TABLE ONLY public.forgotten_events
+    ADD CONSTRAINT forgotten_events_pkey PRIMARY KEY (is_one);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key);

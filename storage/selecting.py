@@ -5,8 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.aside import AsideKind
 from domain.devices import OFFLINE_AFTER, Device
-from domain.fleet import DeviceFilter, DeviceOrder, DeviceStanding, Fleet, OrderBy, Place, Told
+from domain.fleet import Counts, DeviceFilter, DeviceOrder, DeviceStanding, Fleet, OrderBy, Place, Told
 from domain.ids import DeviceId
 from domain.images import Image
 from domain.selectors import document
@@ -57,6 +58,24 @@ async def count(conn: Connection, wanted: DeviceFilter, now: datetime) -> int:
     conditions = _conditions(wanted, now)
     found: int = await conn.fetchval(f"select count(*) from devices d where {conditions}", *conditions.given)  # noqa: S608 – text of our own
     return found
+
+
+async def tally(conn: Connection, wanted: DeviceFilter, now: datetime) -> Counts:
+    """How many devices have something in common, and how they are: one statement, so one moment."""
+    conditions = _conditions(wanted, now)
+    since, at = conditions.give(now - OFFLINE_AFTER), conditions.give(now)
+    aside = ", ".join(f"count(*) filter (where d.aside = '{kind}' and is_aside(d, {at})) as {kind}" for kind in AsideKind)
+    row = await conn.fetchrow(
+        f"""
+        select count(*) as devices, count(*) filter (where d.last_seen_at >= {since}) as online,
+               count(*) filter (where {_STANDINGS[DeviceStanding.WAITING]}) as waiting,
+               count(*) filter (where {_STANDINGS[DeviceStanding.REVOKED]}) as revoked, {aside}
+          from devices d where {conditions}
+        """,  # noqa: S608 – text of our own
+        *conditions.given,
+    )
+    assert row is not None, "there is always a sum"
+    return Counts(**row)
 
 
 def _conditions(wanted: DeviceFilter, now: datetime) -> Conditions:

@@ -37,6 +37,7 @@ QUERIES = {
     "token": "{ token(number: 1) { id } }",
     "tokens": "{ tokens { nodes { id } } }",
     "audit": "{ audit { nodes { id } } }",
+    "eventCursor": "{ eventCursor }",
 }
 ONE_POLICY, ONE_ROLLOUT, ONE_ENDPOINT = {"id": POLICY}, {"id": ROLLOUT}, {"id": node_id("WebhookEndpoint", 1)}
 ONE_DEVICE, ALL_DEVICES, UNTIL = {"uuid": nth(1)}, {"devices": {"all": True}}, {"until": "2030-01-31T06:00:00Z"}
@@ -80,5 +81,10 @@ MUTATIONS: dict[str, dict[str, Any]] = {
 SUBSCRIPTIONS = {
     "rolloutProgress": f'subscription {{ rolloutProgress(id: "{ROLLOUT}") {{ status }} }}',
     "rolloutEvents": f'subscription {{ rolloutEvents(id: "{ROLLOUT}") {{ type }} }}',
+    "device": f'subscription {{ device(uuid: "{nth(1)}") {{ device {{ version }} }} }}',
+    "deviceCounts": "subscription { deviceCounts { counts { devices } } }",
+    "events": "subscription { events { __typename } }",
+    "deliveries": "subscription { deliveries { __typename } }",
+    "audit": "subscription { audit { __typename } }",
 }
 ROOTS: dict[str, dict[str, Any]] = {"Query": QUERIES, "Mutation": MUTATIONS, "Subscription": SUBSCRIPTIONS}

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
-from itertools import pairwise
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +19,8 @@ from resolvers.feed import Feed, Mailbox
 from storage import events
 from storage.database import Database
 from storage.migrate import migrate
-from tests.factories import a_rollout, everybody_says, finished
+from tests.factories import a_rollout, everybody_says
+from tests.following import watch
 
 ROLLOUT = RolloutId(1)
 
@@ -44,7 +45,7 @@ async def _read_all(db: Database) -> list[Event]:
 
 @asynccontextmanager
 async def _relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
-    relay = await Relay.beginning(db, feed.publish, lambda: None)
+    relay = await Relay.beginning(db, feed, lambda: None)
     async with feed.running():
         task = asyncio.create_task(relay.run())
         try:
@@ -106,7 +107,7 @@ async def test_every_subscriber_sees_every_event_once_in_one_order_whatever_orde
 
 async def _watch_until(operator: Context, rollout: RolloutId, count: int) -> list[Event]:
     seen: list[Event] = []
-    async with aclosing(use.watch(operator, rollout, Cursor())) as happening:
+    async with aclosing(watch(operator, rollout, Cursor())) as happening:
         async for event in happening:
             seen.append(event)
             if len(seen) == count:
@@ -159,7 +160,7 @@ async def test_a_relay_that_comes_late_leaves_no_gap(operator: Context) -> None:
     """Whoever subscribes while the listener is still trying to connect has read up to where the relay begins."""
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
-    relay = await Relay.beginning(operator.db, operator.feed.publish, lambda: None)
+    relay = await Relay.beginning(operator.db, operator.feed, lambda: None)
     async with operator.feed.running():
         watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 4))
         await asyncio.sleep(0.3)
@@ -177,7 +178,7 @@ async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(opera
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
     seen: list[Event] = []
-    async with _relaying(operator.db, operator.feed), aclosing(use.watch(operator, rollout.id, Cursor())) as happening:
+    async with _relaying(operator.db, operator.feed), aclosing(watch(operator, rollout.id, Cursor())) as happening:
         async for event in happening:
             seen.append(event)
             if len(seen) == before:  # about to wait for live events: let far more happen than a mailbox holds
@@ -191,9 +192,9 @@ async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(opera
 
 async def test_a_mailbox_never_holds_more_than_it_has_room_for(operator: Context) -> None:
     event = (await use.page(operator, (await a_rollout(operator, 1)).id, Cursor(), 1))[0]
-    mailbox = Mailbox()
-    for _ in range(10 * Mailbox.CAPACITY):
-        mailbox.put(event)
+    mailbox = Mailbox(Cursor())
+    for number in range(10 * Mailbox.CAPACITY):
+        mailbox.put([replace(event, cursor=Cursor(1, number + 1))])
 
     assert mailbox.overflowed
     assert await mailbox.take() == []
@@ -231,19 +232,6 @@ async def everybody_says_so(operator: Context, rollout: RolloutId) -> None:
     await reconcile(operator.db)
 
 
-async def test_progress_is_told_at_once_and_whenever_it_changes_and_ends_with_the_rollout(operator: Context) -> None:
-    rollout = await a_rollout(operator, 3)
-    async with _relaying(operator.db, operator.feed):
-        ending = asyncio.create_task(finished(operator.db, rollout.id))
-        async with asyncio.timeout(20), aclosing(use.progress(operator, rollout.id)) as snapshots:
-            told = [snapshot async for snapshot in snapshots]
-        await ending
-
-    assert told[0].rollout.id == rollout.id
-    assert told[-1].rollout.status == "completed"
-    assert all(a != b for a, b in pairwise(told))
-
-
 async def test_closing_the_feed_ends_every_subscription(operator: Context) -> None:
     rollout = await a_rollout(operator, 1)
     async with _relaying(operator.db, operator.feed):
@@ -256,7 +244,7 @@ async def test_closing_the_feed_ends_every_subscription(operator: Context) -> No
 
 async def test_following_a_rollout_that_does_not_exist_is_refused(operator: Context) -> None:
     with pytest.raises(NotFound):
-        await anext(use.watch(operator, RolloutId(404), Cursor()))
+        await anext(watch(operator, RolloutId(404), Cursor()))
 
 
 @pytest.mark.parametrize("text", ["", "x", "MTox", "1:1:1:1", "MTotMToxOjE=", "MjoxOjE6MQ==", "\x00", "é" * 5, "A" * 10_000])

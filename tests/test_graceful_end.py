@@ -7,13 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 
 from domain.events import Cursor
-from resolvers import events
+from resolvers import watching
 from resolvers.context import Context
 from server.process import running
 from server.settings import Settings
 from tests.api import Api
 from tests.conftest import SECRET
 from tests.factories import a_rollout
+from tests.following import watch
 from tests.test_graphql_sse import AS_EVENTS, lines
 from tests.transports import asked, endless, known, received, subscribe
 
@@ -73,5 +74,5 @@ async def test_who_begins_to_follow_while_it_stops_is_not_kept_waiting(operator:
     operator.feed.close()
 
     async with asyncio.timeout(1):
-        assert [event async for event in events.watch(operator, rollout, Cursor())] == []
-        assert [snapshot async for snapshot in events.progress(operator, rollout)] == []
+        assert [event async for event in watch(operator, rollout, Cursor())] == []
+        assert [snapshot async for snapshot in (await watching.progress(operator, rollout)).values()] == []

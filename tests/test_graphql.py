@@ -14,6 +14,7 @@ from server.process import Running
 from tests.api import Agent, Api, eventually, everything, flat, mutation_of, nth, web
 from tests.clock import MovableClock
 from tests.roots import MOVES, MUTATIONS, ONE_ROLLOUT, POLICY, QUERIES, ROLLOUT, ROOTS
+from tests.test_graphql_sse import followers
 from tests.transports import bearer, socket
 
 UNKNOWN = nth(999)
@@ -954,9 +955,6 @@ async def test_following_what_is_not_there_is_an_error_and_not_a_wait(api: Api) 
 
 async def test_who_stops_following_leaves_nothing_behind(api: Api) -> None:
     await started(api, "nginx:1.26")
-
-    async def followers() -> int:
-        return sum(getattr(task.get_coro(), "__name__", "") == "_pump" for task in asyncio.all_tasks())
 
     async with socket(api, bearer(api)) as ws:
         await ws.receive_json()

@@ -36,16 +36,6 @@ async def test_every_answer_says_what_it_cost_and_what_is_left(api: Api) -> None
     assert (over_a_socket["requested"], over_a_socket["limit"]) == (1, LIMIT)
 
 
-async def test_a_subscription_says_it_with_its_first_event_alone(api: Api) -> None:
-    subscription = await endless(api)
-    async with known(api) as ws:
-        await subscribe(ws, subscription)
-        first, second = [(await ws.receive_json())["payload"] for _ in range(2)]
-
-    assert first["extensions"]["cost"]["limit"] == LIMIT
-    assert "extensions" not in second
-
-
 async def test_each_further_event_costs_as_much_and_ends_the_subscription_when_nothing_is_left(api: Api) -> None:
     await endless(api)
     page = "devices(first: 100) { nodes { id } }"

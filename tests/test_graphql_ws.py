@@ -13,16 +13,15 @@ import aiohttp
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
-from strawberry.types import ExecutionResult
 
-from resolvers.context import Context
-from schema.session import Session
+from domain.events import Cursor
 from server import slow_readers
 from server.graphql import socket as sockets
 from server.graphql.answers import refusal
+from server.graphql.channels import Answer, Channel
+from server.graphql.connections import Connections, Transport
 from server.graphql.events import Events
 from server.graphql.messages import Code, closing
-from server.graphql.operations import Results
 from server.graphql.pace import Pace
 from server.process import Running, Serving, served
 from server.settings import Settings
@@ -272,16 +271,19 @@ async def test_a_frame_that_is_too_large_ends_it_and_all_that_runs_on_it(api: Ap
 class Flood:
     """An application that says more to everybody than buffers hold, for as long as it is let."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self) -> None:
         self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.running += 1
         try:
-            await (self._socket(send) if scope["type"] == "websocket" else Events(_too_much(), self._session)(scope, receive, send))
+            await (self._socket(send) if scope["type"] == "websocket" else self._stream(scope, receive, send))
         finally:
             self.running -= 1
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with Connections(1, 1).opened("127.0.0.1", Transport.SSE) as connection:
+            await Events(_too_much, connection, "a")(scope, receive, send)
 
     async def _socket(self, send: Send) -> None:
         await send({"type": "websocket.accept"})
@@ -289,18 +291,18 @@ class Flood:
             await send({"type": "websocket.send", "text": "x" * 60_000})
 
 
-async def _too_much() -> Results:
+async def _too_much(channel: Channel) -> None:
     while True:
-        yield ExecutionResult({"a": "x" * 60_000}, None)
+        await channel.write([Answer(Cursor(), b"x" * 60_000)])
 
 
 @asynccontextmanager
-async def flooding(settings: Settings, ctx: Context, ping: float = 20) -> AsyncIterator[tuple[Flood, int]]:
+async def flooding(settings: Settings, ping: float = 20) -> AsyncIterator[tuple[Flood, int]]:
     """Such an application, served as ours is, and its port."""
-    flood = Flood(Session(ctx))
+    flood = Flood()
     config = served(flood, settings)
     config.lifespan, config.ws_ping_interval, config.ws_ping_timeout = "off", ping, ping
-    server = Serving(config, lambda: None)
+    server = Serving(config, Connections(1, 1).drain, lambda: None)
     task = asyncio.create_task(server.serve())
     await eventually(lambda: _started(server), True)
     try:
@@ -314,19 +316,17 @@ async def _started(server: uvicorn.Server) -> bool:
     return server.started
 
 
-async def test_a_websocket_that_does_not_read_is_cut_and_what_runs_on_it_ends(settings: Settings, operator: Context) -> None:
-    async with flooding(settings, operator, ping=0.2) as (flood, port):
+async def test_a_websocket_that_does_not_read_is_cut_and_what_runs_on_it_ends(settings: Settings) -> None:
+    async with flooding(settings, ping=0.2) as (flood, port):
         with create_connection(("127.0.0.1", port)) as unread:
             unread.sendall(HANDSHAKE)
             await eventually(lambda: _running(flood), 1)
             await eventually(lambda: _running(flood), 0, 5)
 
 
-async def test_a_stream_that_is_not_read_is_cut_by_the_kernel(
-    settings: Settings, operator: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stream_that_is_not_read_is_cut_by_the_kernel(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow_readers, "PATIENCE_MS", 500)
-    async with flooding(settings, operator) as (flood, port):
+    async with flooding(settings) as (flood, port):
         with create_connection(("127.0.0.1", port)) as unread:
             unread.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             await eventually(lambda: _running(flood), 1)

@@ -19,7 +19,7 @@ import pytest
 from domain.actors import Actor
 from domain.devices import Device, Report
 from domain.errors import Refused
-from domain.events import Cursor
+from domain.events import Cursor, EventFilter
 from domain.ids import PolicyId, RolloutId
 from domain.requests import Request
 from domain.rollouts import RolloutFilter
@@ -27,7 +27,7 @@ from domain.statuses import Status
 from domain.targets import Target
 from monitor.janitor import tidy
 from monitor.reconciler import reconcile
-from resolvers import aside, devices, events, images, policies
+from resolvers import aside, devices, images, policies
 from resolvers import rollouts as use
 from resolvers.context import Context
 from resolvers.feed import Feed
@@ -38,6 +38,7 @@ from tests import talking
 from tests.api import eventually
 from tests.clock import MovableClock
 from tests.factories import a_policy
+from tests.following import replay
 from tools.crowd import crowd
 from tools.pushing import pushed
 
@@ -372,7 +373,7 @@ async def _written(ctx: Context, rollout: RolloutId) -> list[tuple[int, int, int
 
 async def _replayed(ctx: Context, rollout: RolloutId) -> list[tuple[int, int, int | None]]:
     """A rollout's events as a subscriber is told them, without those that are derived."""
-    told = [event async for event in events.replay(ctx, rollout, Cursor())]
+    told = await replay(ctx, EventFilter(rollout=rollout), Cursor())
     return [(event.cursor.xid, event.cursor.seq, event.revision) for event in told if event.cursor.part == 0]
 
 

@@ -1,7 +1,6 @@
 """What is read for many rollouts, policies or devices at once: the same as for each alone, in as many statements however many they are."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from domain.actors import NOBODY
 from domain.errors import Unauthenticated
-from domain.events import Cursor, Event, EventType
+from domain.events import Cursor, EventFilter, EventType
 from domain.ids import PolicyId, RolloutId
 from domain.progress import Progress
 from domain.rollouts import Rollout, RolloutFilter
@@ -20,6 +19,7 @@ from storage import rollouts as stored
 from tests.clock import MovableClock
 from tests.factories import at
 from tests.field import Field
+from tests.following import replay
 from tests.fuses import Fuse, an_instance
 from tests.stories import Stories, many_stories
 
@@ -121,17 +121,12 @@ def _are_of_every_kind(found: Sequence[Rollout], counted: Sequence[Progress]) ->
 
 
 async def test_pages_of_events_are_those_of_a_replay_wherever_they_begin(reader: Context, stories: Stories) -> None:
-    whole = {number: await _replayed(reader, number) for number in stories.rollouts}
+    whole = {number: await replay(reader, EventFilter(rollout=number), Cursor()) for number in stories.rollouts}
     places = [event.cursor for happened in whole.values() for event in happened]
     begun = [event.cursor for happened in whole.values() for event in happened if event.type == EventType.BATCH_STARTED]
-    for after in [Cursor(), *places, *(replace(cursor, part=2**62) for cursor in begun)]:
+    for after in [Cursor(), *places, *(cursor.past for cursor in begun)]:
         following = {number: [event for event in happened if event.cursor > after][:4] for number, happened in whole.items()}
         assert await events.pages(reader, stories.rollouts, after, 4) == {number: some for number, some in following.items() if some}
-
-
-async def _replayed(reader: Context, rollout: RolloutId) -> list[Event]:
-    async with aclosing(events.replay(reader, rollout, Cursor())) as happened:
-        return [event async for event in happened]
 
 
 async def test_nothing_of_it_is_for_strangers(reader: Context) -> None:

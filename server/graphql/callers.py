@@ -5,29 +5,18 @@ themselves, as they would a cookie, so a page elsewhere can make them ask, but a
 header, and JSON as the content type, need a preflight, which only the origins that are set pass.
 """
 
-import time
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
-from strawberry.types.execution import PreExecutionError
 
 from domain.actors import Permission
-from domain.errors import Refused
 from resolvers import tokens
-from resolvers.context import AWAY, Context
-from schema.errors import shown
+from resolvers.context import Context
 from schema.session import Session
 from server.auth import bearer
-from server.graphql.operations import Results
 from server.wiring import Wiring
-
-# Seconds for which who it is stays true on a connection that lasts; then whoever is told something is looked up again, by one statement.
-LOOK_AGAIN = 30.0
-_GONE: tuple[type[Exception], ...] = (Refused, *AWAY)
 
 
 class Caller:
@@ -36,30 +25,16 @@ class Caller:
     def __init__(self, wiring: Wiring, authorization: str | None) -> None:
         self._wiring = wiring
         self._token = bearer(authorization)
-        self._looked = 0.0
 
     async def context(self) -> Context:
         """What his use cases are given; raises Unauthenticated if the token is nobody's any more."""
         actor = await tokens.actor(self._wiring.db, self._token)
         actor.must(Permission.READ)
-        self._looked = time.monotonic()
         return self._wiring.context(actor)
 
     async def session(self, request: str) -> Session:
         """What one operation of his is given; a token that was revoked begins none."""
         return Session(replace(await self.context(), request_id=request), self._wiring.budget)
-
-    async def hears(self, results: Results) -> Results:
-        """The results of an operation, as long as he may hear them."""
-        async with aclosing(results):
-            async for result in results:
-                try:
-                    if time.monotonic() - self._looked >= LOOK_AGAIN:
-                        await self.context()
-                except _GONE as gone:
-                    yield PreExecutionError(None, [shown(GraphQLError("", original_error=gone))])
-                    return
-                yield result
 
 
 def of(request: HTTPConnection) -> Caller:

@@ -1,16 +1,17 @@
 """An operation whose results come as server-sent events: graphql-sse, in its mode of a connection for each operation."""
 
 import asyncio
-import logging
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import Receive, Scope, Send
+from strawberry.types.execution import PreExecutionError
 
-from schema.session import Session
-from server.graphql.answers import told
-from server.graphql.operations import Results
+from domain.events import Cursor
+from server.graphql.answers import reason, told
+from server.graphql.channels import Answer, Channel
+from server.graphql.connections import Connection, Stopping
+from server.graphql.members import CutOff, TooSlow
 
-log = logging.getLogger(__name__)
 # Proxies close what is silent for a minute.
 QUIET = 15.0
 _HEADERS = {
@@ -21,18 +22,18 @@ _HEADERS = {
 
 
 class Events:
-    """A response that lasts as long as the results, or the client."""
+    """A response that lasts as long as there is something to tell, or the client."""
 
-    def __init__(self, results: Results, session: Session) -> None:
-        self._results = results
-        self._request = session.request_id
-        self._feed = session.ctx.feed
+    def __init__(self, tell: Callable[[Channel], Awaitable[None]], connection: Connection, request: str) -> None:
+        self._tell_through = tell
+        self._connection = connection
+        self._request = request
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Not Starlette's StreamingResponse: that leaves the results unclosed where a client goes away while it is written to."""
+        """Not Starlette's StreamingResponse, which would go on where a client goes away while it is written to."""
         headers = [(name.encode(), value.encode()) for name, value in {**_HEADERS, "x-request-id": self._request}.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        tasks = [asyncio.create_task(one) for one in (self._tell(send), _keep_alive(send), _gone(receive))]
+        tasks = [asyncio.create_task(one) for one in (self._tell(_Stream(send)), _keep_alive(send), _gone(receive))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -40,17 +41,42 @@ class Events:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tell(self, send: Send) -> None:
+    async def _tell(self, stream: "_Stream") -> None:
         try:
-            async with aclosing(self._results) as results:
-                async for result in results:
-                    await send(_chunk(b"next", told(result, self._request)))
-                    await asyncio.sleep(0)  # to a client that is gone uvicorn sends without waiting, and nobody else would have a turn
-        except Exception:
-            log.exception("events could not be told (request %s)", self._request)
-        # A stream that ends without that word was cut off, and clients come again. A browser's EventSource drops an event without data.
-        last = {"type": "http.response.body"} if self._feed.is_closed else _chunk(b"complete", b"")
-        await send({**last, "more_body": False})
+            async with self._connection.lasting():
+                await self._tell_through(stream)
+        except (CutOff, TooSlow, Stopping):
+            await stream.end(b"")  # without the word “complete”, by which clients know to come again
+            return
+        except Exception as error:
+            await stream.say(told(PreExecutionError(None, [reason(error, self._request)]), self._request))
+        await stream.end(_event(b"complete", b""))  # a browser's EventSource drops an event without data
+
+
+class _Stream:
+    """What an operation is told through."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def push(self, _: Sequence[Answer]) -> bool:
+        """Nothing: only uvicorn knows whether it would have to wait."""
+        return False
+
+    async def write(self, answers: Sequence[Answer]) -> None:
+        """Send, and wait until more can be sent."""
+        await self._body(b"".join([_event(b"next", answer.payload, answer.cursor) for answer in answers]))
+
+    async def say(self, payload: bytes) -> None:
+        """Send something that has no place among events."""
+        await self._body(_event(b"next", payload))
+
+    async def end(self, last: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def _body(self, body: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        await asyncio.sleep(0)  # to a client that is gone uvicorn sends without waiting, and nobody else would have a turn
 
 
 async def _keep_alive(send: Send) -> None:
@@ -64,5 +90,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _chunk(event: bytes, data: bytes) -> dict[str, object]:
-    return {"type": "http.response.body", "body": b"event: %s\ndata: %s\n\n" % (event, data), "more_body": True}
+def _event(event: bytes, data: bytes, cursor: Cursor | None = None) -> bytes:
+    """One event. By its id, a cursor, those who come again say where they were (Last-Event-ID)."""
+    place = b"" if cursor is None else b"\nid: %s" % str(cursor).encode()
+    return b"event: %s%s\ndata: %s\n\n" % (event, place, data)

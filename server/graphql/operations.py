@@ -1,29 +1,30 @@
 """Executing what is asked, for every transport alike."""
 
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 
 from graphql import GraphQLError
-from strawberry import Schema
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from schema.budget import charge
-from schema.build import schema
-from schema.errors import shown, translate
+from schema.build import Schema, schema
+from schema.errors import shown
 from schema.session import Session
+from schema.subscribed import Subscribed
+from server.graphql.answers import told
 from server.graphql.asked import Asked
+from server.graphql.channels import Channel
 from server.graphql.documents import Documents
+from server.graphql.groups import Groups
 
-Results = AsyncGenerator[ExecutionResult, None]
 ALL = frozenset(OperationType)
 
 
 class Operations:
-    """What there is to execute, of the documents that may be asked for."""
+    """What there is to execute, of the documents that may be asked for; and those who follow something."""
 
     def __init__(self, documents: Documents, schema: Schema = schema) -> None:
+        self._groups = Groups()
         self._documents = documents
         self._schema = schema
 
@@ -43,21 +44,22 @@ class Operations:
         except CannotGetOperationTypeError as unclear:
             return _refused(GraphQLError(_which(unclear.operation_name)))
 
-    async def stream(self, asked: Asked, session: Session, allowed: Iterable[OperationType] = ALL) -> Results:
-        """All there is to say, of a query or a mutation once; what is refused before it begins is one PreExecutionError."""
+    async def begin(self, asked: Asked, session: Session, allowed: Iterable[OperationType] = ALL) -> Subscribed | ExecutionResult:
+        """One answer, or what a subscription follows. Raises InvalidOperationTypeError likewise."""
         try:
-            text = self._documents.text(asked, session.ctx.actor)
-        except GraphQLError as refused:
-            return _only(_refused(refused))
-        results: Results = await self._schema.stream(  # type: ignore[assignment]  # nothing is delivered in parts
-            text,
-            variable_values=asked.variables,
-            context_value=session,
-            operation_name=asked.operation,
-            allowed_operation_types=allowed,
-            operation_extensions=asked.extensions,
-        )
-        return _anew(results, session)
+            return await self.execute(asked, session, allowed)
+        except InvalidOperationTypeError as other:
+            if other.operation_type is not OperationType.SUBSCRIPTION or OperationType.SUBSCRIPTION not in allowed:
+                raise
+        text = self._documents.text(asked, session.ctx.actor)
+        return await self._schema.subscribed(text, session, asked.variables, asked.operation)
+
+    async def tell(self, begun: Subscribed | ExecutionResult, session: Session, channel: Channel) -> None:
+        """Tell what was answered, or what is followed until all is said; raises what else ends it."""
+        if isinstance(begun, Subscribed):
+            await self._groups.tell(begun, session, channel)
+        else:
+            await channel.say(told(begun, session.request_id))
 
 
 def _which(name: str | None) -> str:
@@ -68,25 +70,3 @@ def _which(name: str | None) -> str:
 
 def _refused(error: GraphQLError) -> PreExecutionError:
     return PreExecutionError(None, [shown(error)])
-
-
-async def _anew(results: Results, session: Session) -> Results:
-    """The results, each of which is read anew and paid for: what the fields of one event read is not what those of the next do.
-
-    The first was paid for before the operation began, and says how much.
-    """
-    async with aclosing(results):
-        points = 0
-        async for result in results:
-            try:
-                charge(session, points)
-            except GraphQLError as limited:
-                yield _refused(limited)
-                return
-            yield translate(result, session.ctx.actor)
-            points = points or (result.extensions or {}).get("cost", {}).get("requested", 0)
-            session.forget()
-
-
-async def _only(result: ExecutionResult) -> Results:
-    yield result

@@ -2,19 +2,28 @@
 
 import asyncio
 import logging
-from contextlib import aclosing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.types.execution import ExecutionResult
 
 from domain.errors import BadInput
+from schema.session import Session
+from server.auth import address
 from server.graphql import callers, requests
-from server.graphql.answers import encoded, is_request_error, named, payload, told
+from server.graphql.answers import encoded, is_request_error, named, payload, reason
 from server.graphql.asked import Asked
 from server.graphql.callers import Caller
+from server.graphql.channels import Answer
+from server.graphql.connections import Connection, Transport
+from server.graphql.members import CutOff, TooSlow
 from server.graphql.messages import PROTOCOL, Closing, Code, Message, closing
-from server.graphql.operations import Operations, Results
+from server.graphql.operations import Operations
 from server.graphql.pace import Pace
+from server.slow_readers import PUSH
+from server.wiring import Wiring
 
 log = logging.getLogger(__name__)
 # Whoever connects and does not introduce himself holds a connection for nothing.
@@ -31,6 +40,7 @@ class Socket:
         self._socket = socket
         self._operations = operations
         self._request = requests.name(socket)
+        self._push = socket.scope["extensions"][PUSH]
         self._pace = Pace(AT_ONCE, PER_SECOND)
         self._begun = 0
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -44,7 +54,9 @@ class Socket:
         try:
             if not is_spoken:
                 raise Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"the subprotocol here is {PROTOCOL}")
-            await self._converse()
+            with Wiring.of(self._socket).connections.opened(address(self._socket), Transport.WEBSOCKET) as connection:
+                async with connection.lasting():
+                    await self._converse(connection)
         except WebSocketDisconnect:
             pass
         except Exception as error:
@@ -52,9 +64,9 @@ class Socket:
         finally:
             await self._stop()
 
-    async def _converse(self) -> None:
+    async def _converse(self, connection: Connection) -> None:
         caller = callers.introduced(self._socket, (await self._introduction()).payload or {})
-        await caller.context()
+        connection.belongs_to((await caller.context()).actor)
         await self._send({"type": "connection_ack"})
         while True:
             await self._heed(await self._message(), caller)
@@ -107,8 +119,7 @@ class Socket:
     async def _begin(self, id_: str, asked: Asked, caller: Caller) -> None:
         self._begun += 1
         session = await caller.session(f"{self._request}.{self._begun}")
-        results = caller.hears(await self._operations.stream(asked, session))
-        self._running[id_] = task = asyncio.create_task(self._run(id_, results, session.request_id))
+        self._running[id_] = task = asyncio.create_task(self._run(id_, asked, session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -116,25 +127,26 @@ class Socket:
         if task := self._running.pop(id_, None):
             task.cancel()
 
-    async def _run(self, id_: str, results: Results, request: str) -> None:
+    async def _run(self, id_: str, asked: Asked, session: Session) -> None:
         try:
-            last = await self._tell(id_, results, request)
-        except WebSocketDisconnect:
+            last = await self._tell(id_, asked, session)
+        except (WebSocketDisconnect, CutOff):
+            return
+        except TooSlow:
+            await self._close(Closing(Code.TRY_AGAIN_LATER, "too slow: come again after the last cursor"))
             return
         except Exception as error:
-            log.exception("an operation could not be answered (request %s)", request)
-            last = {"type": "error", "payload": [named(GraphQLError("", original_error=error), request)]}
+            last = {"type": "error", "payload": [named(reason(error, session.request_id), session.request_id)]}
         del self._running[id_]  # before the last message, after which the client may use the id again
         with suppress(WebSocketDisconnect):
             await self._send({"id": id_, **last})
 
-    async def _tell(self, id_: str, results: Results, request: str) -> dict[str, object]:
+    async def _tell(self, id_: str, asked: Asked, session: Session) -> dict[str, object]:
         """Say all there is to say, but for the last message."""
-        async with aclosing(results):
-            async for result in results:
-                if is_request_error(result):
-                    return {"type": "error", "payload": payload(result, request)["errors"]}
-                await self._write(b'{"id":%s,"type":"next","payload":%s}' % (encoded(id_), told(result, request)))
+        begun = await self._operations.begin(asked, session)
+        if isinstance(begun, ExecutionResult) and is_request_error(begun):
+            return {"type": "error", "payload": payload(begun, session.request_id)["errors"]}
+        await self._operations.tell(begun, session, _Frames(self, id_))
         return {"type": "complete"}
 
     async def _refuse(self, id_: str) -> None:
@@ -150,9 +162,15 @@ class Socket:
         return Message.read(received.get("text"))
 
     async def _send(self, message: dict[str, object]) -> None:
-        await self._write(encoded(message))
+        await self.write(encoded(message))
 
-    async def _write(self, message: bytes) -> None:
+    def push(self, messages: Sequence[bytes]) -> bool:
+        """Send at once, all or nothing."""
+        pushed: bool = self._push(messages)
+        return pushed
+
+    async def write(self, message: bytes) -> None:
+        """Send, and wait until more can be sent; raises WebSocketDisconnect."""
         try:
             await self._socket.send_text(message.decode())  # clients do not look into binary frames
         except RuntimeError as closed:
@@ -160,7 +178,7 @@ class Socket:
             raise WebSocketDisconnect(1006) from closed
 
     async def _close(self, closing: Closing) -> None:
-        for task in self._tasks:
+        for task in self._tasks - {asyncio.current_task()}:
             task.cancel()  # nobody may say anything after the end
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.close(closing.code, closing.reason)
@@ -169,3 +187,24 @@ class Socket:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _Frames:
+    """What one operation is told through."""
+
+    def __init__(self, socket: Socket, id_: str) -> None:
+        self._socket = socket
+        self._head = b'{"id":%s,"type":"next","payload":' % encoded(id_)
+
+    def push(self, answers: Sequence[Answer]) -> bool:
+        """Send at once, all or nothing."""
+        return self._socket.push([b"%s%s}" % (self._head, answer.payload) for answer in answers])
+
+    async def write(self, answers: Sequence[Answer]) -> None:
+        """Send, and wait until more can be sent."""
+        for answer in answers:
+            await self.say(answer.payload)
+
+    async def say(self, payload: bytes) -> None:
+        """Send something that has no place among events."""
+        await self._socket.write(b"%s%s}" % (self._head, payload))
