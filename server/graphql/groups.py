@@ -137,11 +137,16 @@ class Group(ABC):
             log.exception("what some subscribers follow could not be told any more")
             self._end(error)
         else:
+            self._finish()
+        finally:
+            self.load.groups -= 1
+
+    def _finish(self) -> None:
+        """All is said, unless they were ended: then there is more to say, elsewhere."""
+        if not self.is_over:
             self.is_over = True
             for member in self.members:
                 member.finish()
-        finally:
-            self.load.groups -= 1
 
     def _end(self, why: Exception) -> None:
         self.is_over = True
@@ -319,14 +324,18 @@ class LatestGroup(Group):
         await member.stay()
 
     async def follow(self) -> None:
-        """Tell everybody how things are whenever that changed, as soon as the database says how."""
+        """Tell everybody how things are whenever that changed; ends them, as they are to come again, when it is not seen here any more."""
         while True:
             try:
-                return await self._tell()
+                await self._tell()
+                break
             except AWAY:
                 await asyncio.sleep(PAUSE)
+        if self._ctx.feed.is_closed:
+            self._end(CutOff())
 
     async def _tell(self) -> None:
+        """The same, as soon as the database says how they are."""
         async with aclosing(self._stream.values()) as values:
             async for told in values:
                 self._newest = await self.answer(told)
