@@ -1,18 +1,17 @@
 """Whoever follows something is told all of it, once and in the one order, whatever becomes of connections, processes and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
 
 import asyncpg
-import pytest
 
 from domain.actors import Actor
-from domain.events import EventType
+from domain.events import Cursor
 from domain.ids import RolloutId
 from domain.requests import Request
 from resolvers import rollouts, tokens
@@ -22,22 +21,24 @@ from resolvers.vault import Vault
 from schema.nodes import node_id
 from server.process import running
 from server.settings import Settings
-from storage import events
 from storage.database import Database
 from storage.migrate import migrate
-from tests.api import eventually
 from tests.conftest import KEYS
 from tests.factories import a_rollout
-from tools.blackhole import EVERYBODY, LISTENER, Blackhole, blackhole
+from tools.blackhole import EVERYBODY, LISTENER, blackhole
 from tools.followers import STEADY, Follower, Whims
-from tools.lines import over_events, over_websocket
-from tools.restartable import Restartable, restartable
+from tools.lines import Asked, over_events, over_websocket
+from tools.restartable import restartable
 from tools.writers import Writer, table
 
-EVENTS = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor } }"
+OF_ONE = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor } }"
+OF_SOME = """
+subscription ($id: ID!, $after: String) { events(filter: {rollout: $id}, after: $after) { __typename ... on Event { cursor } } }"""
+OF_ALL = "subscription ($after: String) { events(after: $after) { __typename ... on Event { cursor } } }"
+BEGINNING = str(Cursor())
 DEVICES = 5
-GONE = {"cut off", "no connection", "closed with 1012", "closed with 1013"}
-"""After these a client comes again."""
+COMES_AGAIN = {"cut off", "no connection", "closed with 1012", "closed with 1013", "answered with 503"}
+"""How connections may end when something is away for a while: the clients that others wrote connect again."""
 
 
 @dataclass
@@ -49,29 +50,31 @@ class World:
     urls: list[str]
     token: str
 
-    def follower(self, name: str, way: Any, urls: Sequence[str], whims: Whims, after: str | None) -> Follower:
-        """Who follows it by this way, on any of these servers."""
-        follow = partial(way, token=self.token, query=EVENTS, id=node_id("Rollout", self.rollout))
-        return Follower(name, [lambda after, url=url: follow(url, after=after) for url in urls], after, whims)
+    def follower(self, name: str, way: Any, query: str, urls: Sequence[str], whims: Whims, begin: str | None) -> Follower:
+        """Who follows this by this way, on any of these servers."""
+        id_ = {} if query is OF_ALL else {"id": node_id("Rollout", self.rollout)}
+        asked = Asked(self.token, query, {**id_, "after": begin or BEGINNING})
+        return Follower(f"{name} about {query}", [partial(way, url, asked) for url in urls], begin, whims)
 
-    def followers(self, whims: Whims = STEADY, after: str | None = None, times: int = 1) -> list[Follower]:
-        """One by each way on each server, and one by each who comes again to any; all of them so many times."""
+    def followers(self, whims: Whims = STEADY, begin: str | None = None) -> list[Follower]:
+        """One by each way to each server for each subscription, and one by each who comes again to any."""
         ways = {"websocket": over_websocket, "stream": over_events}
         places = {**{f"server {at}": [url] for at, url in enumerate(self.urls, 1)}, "any server": self.urls}
         return [
-            self.follower(f"{name} {number} to {place}", way, urls, whims, after)
-            for (name, way), (place, urls), number in product(ways.items(), places.items(), range(times))
+            self.follower(f"{name} to {place}", way, query, urls, whims, begin)
+            for (name, way), (place, urls), query in product(ways.items(), places.items(), (OF_ONE, OF_SOME, OF_ALL))
         ]
 
-    async def all_told(self, followers: Sequence[Follower], seconds: float = 20) -> list[str]:
-        """Everything that happened, once everybody was told; says who was told what wrongly."""
-        happened = await table(self.operator.db, self.rollout)
+    async def all_told(self, followers: Sequence[Follower], seconds: float = 20) -> None:
+        """Everybody is told everything, and as it is right."""
+        every, some = await table(self.operator.db), await table(self.operator.db, self.rollout)
+        tables = [every if OF_ALL in follower.name else some for follower in followers]
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while any(follower.last != happened[-1] for follower in followers):
+                while any(follower.last != table[-1] for follower, table in zip(followers, tables, strict=True)):
                     await asyncio.sleep(0.02)
-        assert [mistake for follower in followers for mistake in follower.mistakes(happened)] == []
-        return happened
+        accounts = [(follower.name, follower.account(table).mistakes) for follower, table in zip(followers, tables, strict=True)]
+        assert [account for account in accounts if account[1]] == []
 
 
 @asynccontextmanager
@@ -119,12 +122,12 @@ async def test_all_are_told_everything_once_in_one_order_whatever_becomes_of_lis
                 hole.swallow(LISTENER)
                 await asyncio.sleep(2)
                 hole.close()
-                late = world.followers(after=steady[0].last)
+                late = world.followers(begin=steady[0].last)
                 await asyncio.sleep(1)
             async with at_work(*(follower.follow() for follower in late)):
                 await world.all_told([*steady, *late])
 
-    assert [follower.ends for follower in [*steady, *late]] == [{}] * 12, "nobody's connection had to end"
+    assert [follower.ends for follower in [*steady, *late]] == [{}] * 36, "nobody's connection had to end"
 
 
 async def _shoot_listeners(world: World) -> None:
@@ -178,9 +181,8 @@ async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings
 
 async def test_clients_that_come_and_go_at_random_miss_nothing(database_url: str, settings: Settings) -> None:
     async with a_world(settings, database_url, database_url, database_url) as world:
-        followers = world.followers(Whims(patience=60, doze=0.3), times=2)
+        followers = world.followers(Whims(patience=150, doze=0.3))
         async with at_work(*(follower.follow() for follower in followers)):
             async with writing(world, 400):
                 pass
             await world.all_told(followers)
-

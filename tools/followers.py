@@ -5,13 +5,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tools.lines import Ended, Line
 
 Way = Callable[[str | None], AbstractAsyncContextManager[Line]]
-"""Opens a connection on which everything after a cursor is told."""
+"""Opens a connection on which everything is told, after a cursor if somebody comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +27,26 @@ class Whims:
 STEADY = Whims()
 
 
-@dataclass(slots=True)
-class Stretch:
-    """What was told on one connection."""
-
-    after: str | None
-    told: list[str] = field(default_factory=list)
-
-
 class Follower:
     """One of them: what it was told, how its connections ended, and what it did to them itself."""
 
-    def __init__(self, name: str, ways: Sequence[Way], after: str | None = None, whims: Whims = STEADY, seed: int = 0) -> None:
+    def __init__(self, name: str, ways: Sequence[Way], begin: str | None = None, whims: Whims = STEADY) -> None:
+        """Begins after a cursor, or at the beginning of all."""
         self.name = name
-        self.last = after
-        self.stretches: list[Stretch] = []
+        self.last: str | None = None
+        self.stretches: list[list[str]] = []
+        """What it was told on one connection after the other."""
         self.ends: Counter[str] = Counter()
         self.deeds: Counter[str] = Counter()
         self._ways = ways
-        self._begin = after
+        self._begin = begin
         self._whims = whims
-        self._dice = random.Random(f"{name} {seed}")
+        self._dice = random.Random(name)
 
     @property
     def told(self) -> int:
         """How many events it was told."""
-        return sum(len(stretch.told) for stretch in self.stretches)
+        return sum(map(len, self.stretches))
 
     async def follow(self) -> None:
         """For as long as it is let."""
@@ -64,61 +59,52 @@ class Follower:
             await asyncio.sleep(self._dice.random() / 10)
 
     async def _listen(self, line: Line) -> None:
-        stretch = Stretch(self.last)
+        stretch: list[str] = []
         self.stretches.append(stretch)
         while True:
             for _ in range(self._dice.randint(0, self._whims.patience)):
                 self.last = _cursor(await line.hear())
-                stretch.told.append(self.last)
+                stretch.append(self.last)
             deed = self._dice.choice(("leaves", "is cut off", "dozes"))
             self.deeds[deed] += 1
             if deed != "dozes":
                 return line.abort() if deed == "is cut off" else None
             await asyncio.sleep(self._dice.random() * self._whims.doze)
 
-    def mistakes(self, table: Sequence[str]) -> list[str]:
-        """What it was told wrongly, if all there was to tell is in this table; nothing may be missing, and only who comes again may be
-        told again what he was told last."""
-        return Account(self.name, table, self._begin, self.stretches).mistakes
-
-    def repeated(self, table: Sequence[str]) -> int:
-        """How much it was told again because it came again."""
-        return Account(self.name, table, self._begin, self.stretches).repeated
+    def account(self, table: Sequence[str]) -> "Account":
+        """What it was told, held against all there was to tell."""
+        return Account(table, self._begin, self.stretches)
 
 
 class Account:
-    """What somebody was told, held against the table."""
+    """What somebody was told on one connection after the other: all of a table, in its order. Only who comes again may be told again."""
 
-    def __init__(self, name: str, table: Sequence[str], begin: str | None, stretches: Sequence[Stretch]) -> None:
+    def __init__(self, table: Sequence[str], begin: str | None, stretches: Sequence[Sequence[str]]) -> None:
         self.mistakes: list[str] = []
         self.repeated = 0
-        self._name = name
+        """What was told again."""
         self._places = {cursor: place for place, cursor in enumerate(table)}
         self._next = 0 if begin is None else self._places[begin] + 1
-        for number, stretch in enumerate(stretches):
-            self._read(number, stretch)
+        for number, stretch in enumerate(stretches, start=1):
+            if places := [self._places.get(cursor, -1) for cursor in stretch]:
+                self._read(f"on connection {number} of {len(stretches)}", places)
         if self._next != len(table):
-            self._complain(f"was told {self._next} of {len(table)}")
+            self.mistakes.append(f"the last {len(table) - self._next} of {len(table)} were not told")
 
-    def _read(self, number: int, stretch: Stretch) -> None:
-        places = [self._places.get(cursor, -1) for cursor in stretch.told]
-        if not places:
-            return
+    def _read(self, where: str, places: list[int]) -> None:
         if -1 in places:
-            self._complain(f"was told of {places.count(-1)} events that there are not, on connection {number}")
-        if places != (run := list(range(places[0], places[0] + len(places)))):
-            at = next(at for at, (one, other) in enumerate(zip(places, run, strict=True)) if one != other)
-            self._complain(f"was told {places[max(0, at - 3) : at + 3]} on connection {number}, which is not the order")
+            self.mistakes.append(f"{where} {places.count(-1)} were told that there are not")
+        if wrong := [at for at, (one, other) in enumerate(pairwise(places)) if other != one + 1]:
+            self.mistakes.append(f"{where} came {places[max(0, wrong[0] - 2) : wrong[0] + 4]}, and {len(wrong) - 1} more such steps")
         if places[0] > self._next:
-            self._complain(f"missed {places[0] - self._next} events before connection {number}")
+            self.mistakes.append(f"{where} {places[0] - self._next} were missing at first")
         self.repeated += max(0, self._next - places[0])
         self._next = max(self._next, places[-1] + 1)
-
-    def _complain(self, sentence: str) -> None:
-        self.mistakes.append(f"{self._name} {sentence}")
 
 
 def _cursor(told: Any) -> str:
     """Where the event stands that is told."""
     [event] = told.values()
+    if "cursor" not in event:
+        raise Ended(f"told of a {event['__typename']}")
     return str(event["cursor"])

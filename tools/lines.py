@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiohttp
@@ -12,6 +13,15 @@ from websockets.typing import Subprotocol
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 _FOR_EVER = aiohttp.ClientTimeout(total=None, sock_connect=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A subscription, and by whose token."""
+
+    token: str
+    query: str
+    variables: dict[str, Any]
 
 
 class Ended(Exception):
@@ -33,14 +43,14 @@ class Line(Protocol):
 
 
 @asynccontextmanager
-async def over_websocket(url: str, token: str, query: str, **variables: Any) -> AsyncIterator[Line]:
-    """Subscribe on a WebSocket of its own."""
+async def over_websocket(url: str, asked: Asked, last: str | None) -> AsyncIterator[Line]:
+    """Subscribe on a WebSocket of its own; to what comes after what was told last, if anything was."""
+    resumed = asked.variables if last is None else {**asked.variables, "after": last}
+    address = f"{url.replace('http', 'ws', 1)}/graphql"
     try:
-        async with connect(
-            url.replace("http", "ws", 1) + "/graphql", subprotocols=[PROTOCOL], proxy=None, compression=None, ping_interval=None, close_timeout=2
-        ) as socket:
-            await socket.send(_said({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
-            await socket.send(_said({"type": "subscribe", "id": "1", "payload": {"query": query, "variables": variables}}))
+        async with connect(address, subprotocols=[PROTOCOL], proxy=None, compression=None, ping_interval=None, close_timeout=2) as socket:
+            await socket.send(_said({"type": "connection_init", "payload": {"Authorization": f"Bearer {asked.token}"}}))
+            await socket.send(_said({"type": "subscribe", "id": "1", "payload": {"query": asked.query, "variables": resumed}}))
             yield _Socket(socket)
     except ConnectionClosed as closed:
         raise Ended(f"closed with {closed.rcvd.code}" if closed.rcvd else "cut off") from closed
@@ -49,10 +59,10 @@ async def over_websocket(url: str, token: str, query: str, **variables: Any) -> 
 
 
 @asynccontextmanager
-async def over_events(url: str, token: str, query: str, **variables: Any) -> AsyncIterator[Line]:
-    """Subscribe to server-sent events."""
-    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
-    body = {"query": query, "variables": variables}
+async def over_events(url: str, asked: Asked, last: str | None) -> AsyncIterator[Line]:
+    """Subscribe to server-sent events, as a browser does: it sends what it sent at first, and the id of what was told last."""
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {asked.token}"} | ({"Last-Event-ID": last} if last else {})
+    body = {"query": asked.query, "variables": asked.variables}
     try:
         async with (
             aiohttp.ClientSession(timeout=_FOR_EVER) as http,

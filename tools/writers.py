@@ -85,16 +85,16 @@ async def _burst(conn: Connection, rollouts: Sequence[RolloutId], count: int) ->
     )  # fmt: skip
 
 
-async def table(db: Database, rollout: RolloutId) -> list[str]:
-    """The cursors of everything that happened to a rollout, in the one order; to be read when nothing is being written."""
+async def table(db: Database, rollout: RolloutId | None = None) -> list[str]:
+    """The cursors of everything that happened, to a rollout or to any, in the one order; to be read when nothing is being written."""
     async with db.reading() as conn:
         rows = await conn.fetch(
             """
             select xid::text, seq, part
               from events,
-                   lateral generate_series(0, case when type in ('image.batch_started', 'image.batch_widened')
-                                                   then (data ->> 'end_rank')::integer - (data ->> 'first_rank')::integer else 0 end) as part
-             where rollout_id = $1
+                   lateral (select (data ->> 'end_rank')::integer - (data ->> 'first_rank')::integer as devices) as reached,
+                   lateral generate_series(0, case when type in ('image.batch_started', 'image.batch_widened') then devices else 0 end) as part
+             where delivery_id is null and entry_id is null and ($1::bigint is null or rollout_id = $1)
              order by events.xid, seq, part
             """,
             rollout,
