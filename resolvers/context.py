@@ -9,6 +9,7 @@ from registries.oci.client import Client
 from registries.oidc import Keys
 from resolvers.changing import Change, changing
 from resolvers.feed import Feed
+from resolvers.load import Load
 from resolvers.vault import Vault
 from resolvers.watched import Devices
 from storage.database import Database
@@ -29,6 +30,8 @@ class Context:
     """None where registries are not asked."""
     google: Keys | None = None
     """What Google signs its tokens with; None where nobody looks."""
+    load: Load = field(default_factory=Load)
+    """Of this process."""
     request_id: str | None = None
     """What the log and the answer call the request."""
     watched: Devices = field(default_factory=Devices)

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 from broadcaster import Broadcast
 
@@ -29,6 +30,8 @@ class Mailbox:
         """Of what is followed, everything after where this began and up to here has been put in."""
         self.overflowed = False
         self.closed = False
+        self.since = 0.0
+        """When what is in it began to wait, by time.monotonic()."""
 
     def put(self, events: Sequence[Event]) -> None:
         """Add some, or give up on all of them when there is no room."""
@@ -36,6 +39,8 @@ class Mailbox:
             events = [event for event in events if event.cursor > self.position]
         if not events:
             return
+        if not self._filled.is_set():
+            self.since = monotonic()
         if len(self._events) + len(events) > self.CAPACITY:
             self._events.clear()
             self.overflowed = True

@@ -1,6 +1,7 @@
 """Reading what was missed from the table of events, page by page; only a few do that at a time."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 from domain.errors import NotFound
 from domain.events import Cursor, Event
@@ -37,9 +38,19 @@ async def pages(ctx: Context, after: Cursor, rollout: RolloutId | None = None) -
 
 
 async def _page(ctx: Context, after: Cursor, rollout: RolloutId | None) -> list[Event]:
-    async with ctx.feed.replays, ctx.db.reading() as conn:
+    async with _turn(ctx), ctx.db.reading() as conn:
         page = await (events.page(conn, after, PAGE) if rollout is None else events.page_of(conn, rollout, after, PAGE))
         kept = await events.kept(conn)  # after the page: what was here by now was here before
     assert kept is not None, "there is one row"
     kept.check(after)
     return page
+
+
+@asynccontextmanager
+async def _turn(ctx: Context) -> AsyncIterator[None]:
+    with ctx.load.replay_waits():
+        await ctx.feed.replays.acquire()
+    try:
+        yield
+    finally:
+        ctx.feed.replays.release()

@@ -7,7 +7,7 @@ from domain import expected
 from domain import tokens as rules
 from domain.actors import NOBODY, Actor, Permission, Role
 from domain.audit import Action, Subject, SubjectType
-from domain.errors import NotFound
+from domain.errors import NotFound, Unauthenticated
 from domain.ids import TokenId
 from domain.tokens import Token, Wanted
 from resolvers import keys
@@ -75,10 +75,23 @@ async def actor(db: Database, token: str | None) -> Actor:
             return UNKNOWN
         known, is_to_be_noted = found
         if (known.revoked_at or known.expires_at) and (why := rules.why_not(known, await db.now(conn))):
-            return Actor(known.name, refused=f"{why}: ask for another one")
+            return Actor(known.name, refused=_sentence(why))
         if is_to_be_noted:
             await tokens.note_use(conn, known.id)
     return Actor.of(known.name, known.role, known.id)
+
+
+async def gone(db: Database, some: Sequence[TokenId]) -> dict[TokenId, Unauthenticated]:
+    """Those of these tokens that let nobody in any more, and why, for their holders."""
+    async with db.reading() as conn:
+        if not (ending := await tokens.ending(conn, some)):
+            return {}
+        now = await db.now(conn)
+    return {token.id: Unauthenticated(_sentence(why)) for token in ending if (why := rules.why_not(token, now))}
+
+
+def _sentence(why: str) -> str:
+    return f"{why}: ask for another one"
 
 
 UNKNOWN = Actor("nobody", refused="the token is unknown: send one of this server's as “Authorization: Bearer …”")

@@ -18,10 +18,11 @@ from resolvers.feed import Feed
 from resolvers.polls import Polls
 from resolvers.reports import Reports
 from resolvers.vault import Vault
-from server import devices, health, openapi, registration, webhooks
+from server import devices, health, metrics, openapi, registration, webhooks
 from server.bodies import Bounded
 from server.errors import HANDLERS
 from server.graphql import endpoint as graphql
+from server.graphql.connections import Connections
 from server.limits import Limits
 from server.settings import Settings
 from server.wiring import Wiring
@@ -35,13 +36,20 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
     """
     feed, limits, polls, reports = Feed(), Limits(), Polls(db, settings.pace), Reports(db)
     budget = Budget(settings.graphql_points)
+    connections = Connections(settings.streams_per_address, settings.streams_per_token)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with feed.running(), client() as registries, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             base = Context(db, feed, NOBODY, Vault(settings.encryption_keys), registries, Keys(session, google_keys))
-            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports, budget)
-            async with polls.running(), reports.running(), remembering(polls), monitoring(base, settings.check_networks):
+            app.state.wiring = Wiring(settings, limits, settings.proxies, base, polls, reports, budget, connections)
+            async with (
+                polls.running(),
+                reports.running(),
+                remembering(polls),
+                connections.running(db),
+                monitoring(base, settings.check_networks),
+            ):
                 yield
 
     app = Starlette(
@@ -51,6 +59,7 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
             *devices.routes,
             *webhooks.routes,
             *health.routes,
+            *metrics.routes,
             *openapi.routes,
         ],
         exception_handlers=HANDLERS,
@@ -58,5 +67,5 @@ def create_app(settings: Settings, db: Database, *, google_keys: str = GOOGLE_KE
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would repeat a webhook's secret
-    app.state.polls, app.state.limits = polls, limits
+    app.state.polls, app.state.limits, app.state.connections = polls, limits, connections
     return app

@@ -104,10 +104,11 @@ class Limits:
 
 def _pair(address: str, uuid: str) -> tuple[str, str]:
     """The same for the same device however its uuid is written, and for all the addresses that one host of IPv6 has."""
-    return _place(address), canonical(uuid) or ""
+    return place(address), canonical(uuid) or ""
 
 
-def _place(address: str) -> str:
+def place(address: str) -> str:
+    """The same for all the addresses that one host has."""
     try:
         known = ip_address(address)
     except ValueError:

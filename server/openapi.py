@@ -168,6 +168,13 @@ def _server() -> Json:
                 "responses": {"200": _gives("It can.", "Health"), "503": _gives("The database does not answer.", "Health")},
             }
         },
+        "/metrics": {
+            "get": {
+                **_about("metrics", "server", "What this process has to tell, to how many, and what holds it up, for Prometheus."),
+                "security": [{"token": []}],
+                "responses": {"200": _text("The figures, each described."), **_refusals(401, 503)},
+            }
+        },
         "/api/v1/openapi.json": {
             "get": {
                 **_about("openapi", "server", "This document."),
@@ -294,6 +301,7 @@ def _proofs() -> Json:
         "deviceBearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
         "provisioningKey": {"type": "http", "scheme": "bearer", "description": "A key that lets devices in: createProvisioningKey."},
         "provisioningHeader": {"type": "apiKey", "in": "header", "name": "X-Provisioning-Key", "description": "The same key."},
+        "token": {"type": "http", "scheme": "bearer", "description": "Of anybody who may read, as for GraphQL."},
         "signature": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature-256", "description": "sha256=<HMAC of the raw body>"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "The secret, for senders that do not sign."},
         "basic": {"type": "http", "scheme": "basic", "description": "The secret as a password, for senders that do not sign."},
@@ -320,6 +328,10 @@ def _takes(schema: str) -> Json:
 def _gives(description: str, schema: str, *headers: str) -> Json:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {"description": description, "content": content, **({"headers": _named(*headers)} if headers else {})}
+
+
+def _text(description: str) -> Json:
+    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 def _named(*headers: str) -> Json:

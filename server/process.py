@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from socket import socket
@@ -37,8 +37,10 @@ class Serving(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]], stopping: Callable[[], None]) -> None:
         super().__init__(config)
+        self._drain = drain
+        """Ends the streams, one after the other."""
         self._stopping = stopping
         """Ends what would be told for ever."""
 
@@ -48,11 +50,24 @@ class Serving(uvicorn.Server):
         slow_readers.cut_off(listening for server in self.servers for listening in server.sockets)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Close WebSockets with 1012, by which clients know to come again; if their subscriptions ended first, they would not."""
+        """Let nobody in any more, have the streams end, and then close what is left.
+
+        WebSockets with 1012, by which clients know to come again; if their subscriptions ended first, they would not.
+        """
+        self._shut_the_door()
+        await self._drain()
         closing = asyncio.create_task(super().shutdown(sockets))
         await asyncio.sleep(0)  # by then each connection has been told
         self._stopping()
         await closing
+
+    def _shut_the_door(self) -> None:
+        """Nobody connects any more, and who is connected without a stream is not asked to wait for those who have one."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, slow_readers.WebSockets):
+                connection.shutdown()  # at once, or after its response
 
 
 @contextmanager
@@ -72,7 +87,7 @@ async def running(settings: Settings, url: str, *, clock: Clock = database_clock
     async with Database.connect(url, clock=clock) as db:
         app = create_app(settings, db, google_keys=google_keys)
         served_app = settings.proxies.around(FromMemory(app, app.state.polls, app.state.limits, settings.proxies))
-        server = Serving(served(served_app, settings), lambda: app.state.wiring.feed.close())
+        server = Serving(served(served_app, settings), app.state.connections.drain, lambda: app.state.wiring.feed.close())
         task = asyncio.create_task(server.serve(), name="uvicorn")
         try:
             yield Running(await _address(server, task), db)

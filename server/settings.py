@@ -15,6 +15,7 @@ from domain.devices import OFFLINE_AFTER
 from domain.pace import SPREAD, Pace
 from monitor.checks.addresses import Allowed
 from server.embedded import default_data_dir
+from server.graphql.connections import MOST
 from server.graphql.documents import Documents
 from server.proxies import Proxies
 
@@ -51,6 +52,9 @@ class Settings:
     """Whether a browser that opens /graphql is shown GraphiQL."""
     graphql_points: int = 600_000
     """What each token may spend on GraphQL in a minute: ten thousand objects a second, a tenth of a core."""
+    streams_per_address: int = 1_000
+    """How many streams, WebSockets and server-sent events, one address may hold at once of each process; and one token:"""
+    streams_per_token: int = 1_000
     allowed_origins: frozenset[str] = frozenset()
     """Whose pages may use the GraphQL API, besides those of its own origin."""
     documents: Documents = field(default_factory=Documents)
@@ -82,6 +86,8 @@ class Settings:
             webhook_secret=secret,
             graphiql=_is_on(environ, "ROLLWAVE_GRAPHIQL"),
             graphql_points=_points(environ.get("ROLLWAVE_GRAPHQL_POINTS") or "600000"),
+            streams_per_address=_streams(environ, "ROLLWAVE_STREAMS_PER_ADDRESS"),
+            streams_per_token=_streams(environ, "ROLLWAVE_STREAMS_PER_TOKEN"),
             allowed_origins=_origins(environ.get("ROLLWAVE_ALLOWED_ORIGINS", "")),
             documents=_documents(environ.get("ROLLWAVE_TRUSTED_DOCUMENTS", ""), _is_on(environ, "ROLLWAVE_TRUSTED_DOCUMENTS_ONLY")),
         )
@@ -94,6 +100,13 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
 def _points(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1_000 <= int(text) <= 10**9):
         raise BadSetting(f"ROLLWAVE_GRAPHQL_POINTS must be 1000 to a billion points a minute, not “{text}”")
+    return int(text)
+
+
+def _streams(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name) or "1000"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
+        raise BadSetting(f"{name} must be 1 to {MOST} streams at once, which are the most that a process holds, not “{text}”")
     return int(text)
 
 

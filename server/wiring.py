@@ -11,6 +11,7 @@ from resolvers.context import Context
 from resolvers.feed import Feed
 from resolvers.polls import Polls
 from resolvers.reports import Reports
+from server.graphql.connections import Connections
 from server.limits import Limits
 from server.proxies import Proxies
 from server.settings import Settings
@@ -30,6 +31,8 @@ class Wiring:
     reports: Reports
     budget: Budget
     """What each token may spend on GraphQL."""
+    connections: Connections
+    """Who holds streams."""
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Self:

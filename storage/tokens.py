@@ -61,6 +61,15 @@ async def many(conn: Connection, some: Sequence[TokenId]) -> list[Token]:
     return [_token(row) for row in await conn.fetch("select * from tokens where id = any ($1)", some)]
 
 
+async def ending(conn: Connection, some: Sequence[TokenId]) -> list[Token]:
+    """Those of these tokens that were revoked, have expired, or will."""
+    rows = await conn.fetch(
+        "select * from tokens where id = any ($1) and (revoked_at is not null or expires_at is not null)",
+        some,
+    )
+    return [_token(row) for row in rows]
+
+
 async def page(conn: Connection, after: TokenId, limit: int) -> list[Token]:
     """Tokens in the order they were made."""
     return [_token(row) for row in await conn.fetch("select * from tokens where id > $1 order by id limit $2", after, limit)]

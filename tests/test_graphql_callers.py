@@ -1,21 +1,16 @@
 """Who asks over /graphql: what a token lets its holder see, how long it does, and whose request it was that changed something."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import pytest
-
 from domain.actors import Role
 from resolvers import tokens
 from schema.nodes import node_id
-from server.graphql import callers
 from server.process import Running
 from tests.api import Api, everything, mutation_of
 from tests.clock import MovableClock
-from tests.test_graphql_sse import AS_EVENTS, lines
-from tests.transports import ANSWERED, NEW, TYPENAME, asked, bearer, closed, endless, known, received, socket, subscribe, told
+from tests.transports import ANSWERED, NEW, TYPENAME, asked, bearer, closed, known, received, socket, subscribe, told
 
 INTROSPECTION = ("{ __schema { types { name } } }", '{ __type(name: "Query") { name } }')
 MISSPELT = "{ polices { totalCount } }"
@@ -81,30 +76,6 @@ async def test_a_token_that_counts_no_more_is_told_why(server: Running, api: Api
                 assert (error["message"].startswith(why), error["extensions"]) == (True, {"code": "UNAUTHENTICATED"})
             async with socket(one, bearer(one)) as ws:
                 assert await closed(ws) == 4403
-
-
-async def test_who_follows_something_hears_no_more_of_it_once_the_token_is_revoked(
-    server: Running, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(callers, "LOOK_AGAIN", 0.0)
-    subscription = {"query": await endless(api)}
-    async with holder(server, Role.READER) as reader, known(reader) as ws, asked(reader, json=subscription, headers=AS_EVENTS) as stream:
-        await subscribe(ws, subscription["query"])
-        await received(ws)
-        await api.change("revokeToken", id=node_id("Token", 2))
-        await api.request("pause")
-
-        async with asyncio.timeout(5):
-            while (said := await received(ws))["type"] == "next":
-                pass
-            events = [told async for told in lines(stream)]
-        await subscribe(ws, TYPENAME)
-        assert await closed(ws) == 4403
-
-    for [error] in (said["payload"], events[-2][1]["errors"]):
-        assert error["message"].startswith("the token was revoked on ")
-        assert error["extensions"] == {"code": "UNAUTHENTICATED"}
-    assert events[-1] == ("complete", None)
 
 
 async def test_a_token_that_is_revoked_begins_nothing_on_a_connection_that_it_opened(server: Running, api: Api) -> None:

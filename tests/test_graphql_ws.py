@@ -19,6 +19,7 @@ from server import slow_readers
 from server.graphql import socket as sockets
 from server.graphql.answers import refusal
 from server.graphql.channels import Answer, Channel
+from server.graphql.connections import Connections, Transport
 from server.graphql.events import Events
 from server.graphql.messages import Code, closing
 from server.graphql.pace import Pace
@@ -276,9 +277,13 @@ class Flood:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.running += 1
         try:
-            await (self._socket(send) if scope["type"] == "websocket" else Events(_too_much, "a")(scope, receive, send))
+            await (self._socket(send) if scope["type"] == "websocket" else self._stream(scope, receive, send))
         finally:
             self.running -= 1
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with Connections(1, 1).opened("127.0.0.1", Transport.SSE) as connection:
+            await Events(_too_much, connection, "a")(scope, receive, send)
 
     async def _socket(self, send: Send) -> None:
         await send({"type": "websocket.accept"})
@@ -297,7 +302,7 @@ async def flooding(settings: Settings, ping: float = 20) -> AsyncIterator[tuple[
     flood = Flood()
     config = served(flood, settings)
     config.lifespan, config.ws_ping_interval, config.ws_ping_timeout = "off", ping, ping
-    server = Serving(config, lambda: None)
+    server = Serving(config, Connections(1, 1).drain, lambda: None)
     task = asyncio.create_task(server.serve())
     await eventually(lambda: _started(server), True)
     try:

@@ -33,6 +33,8 @@ def test_every_setting_is_read() -> None:
         "ROLLWAVE_WEBHOOK_SECRET": "a secret of twenty-three",
         "ROLLWAVE_GRAPHIQL": "1",
         "ROLLWAVE_GRAPHQL_POINTS": "5000",
+        "ROLLWAVE_STREAMS_PER_ADDRESS": "7",
+        "ROLLWAVE_STREAMS_PER_TOKEN": "20000",
         "ROLLWAVE_ALLOWED_ORIGINS": "https://Fleet.example:443, http://localhost:5173",
     }
     assert Settings.read(environ) == Settings(
@@ -43,6 +45,8 @@ def test_every_setting_is_read() -> None:
         "a secret of twenty-three",
         graphiql=True,
         graphql_points=5_000,
+        streams_per_address=7,
+        streams_per_token=20_000,
         allowed_origins=frozenset({"https://fleet.example", "http://localhost:5173"}),
     )
 
@@ -70,6 +74,13 @@ def test_a_secret_that_could_be_guessed_is_refused_by_name() -> None:
 def test_points_that_nobody_could_live_by_are_refused_by_name(points: str) -> None:
     with pytest.raises(BadSetting, match="ROLLWAVE_GRAPHQL_POINTS"):
         Settings.read({"ROLLWAVE_GRAPHQL_POINTS": points})
+
+
+@pytest.mark.parametrize("name", ["ROLLWAVE_STREAMS_PER_ADDRESS", "ROLLWAVE_STREAMS_PER_TOKEN"])
+@pytest.mark.parametrize("streams", ["x", "0", "20001", "-1", "1e3"])
+def test_streams_that_nobody_could_hold_are_refused_by_name(name: str, streams: str) -> None:
+    with pytest.raises(BadSetting, match=name):
+        Settings.read({name: streams})
 
 
 @pytest.mark.parametrize("origins", ["*", "fleet.example", "https://fleet.example/page", "null"])

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from domain.errors import Refused
+from domain.errors import Limited, Refused, Unauthenticated
 from schema.errors import is_ours, shown
 from server.graphql.negotiation import GRAPHQL, JSON
 from storage.database import Database
@@ -108,13 +108,18 @@ def _reason(error: Exception, request: str) -> tuple[int, str, dict[str, str]]:
         return error.status_code, error.detail, dict(error.headers or {})
     if isinstance(error, Refused):
         status = STATUS[named(GraphQLError("", original_error=error), request)["extensions"]["code"]]
-        # RFC 9110, 11.6.1: a 401 names a scheme.
-        return status, str(error), {"www-authenticate": "Bearer"} if status == 401 else {}
+        return status, str(error), _headers(error)
     if isinstance(error, Database.unavailable):
         log.warning("the database does not answer: %s (request %s)", error, request)
         return 503, "the database does not answer; try again", {"retry-after": "5"}
     log.error("a request could not be answered (request %s)", request, exc_info=error)
     return 500, "internal error", {}
+
+
+def _headers(error: Refused) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"www-authenticate": "Bearer"}  # RFC 9110, 11.6.1: a 401 names a scheme
+    return {"retry-after": str(error.retry_after)} if isinstance(error, Limited) else {}
 
 
 def _response(body: bytes, status: int, media: str, request: str, headers: dict[str, str] | None = None) -> Response:

@@ -1,5 +1,7 @@
 """/graphql: which transport a request wants, and who may use it."""
 
+from contextlib import ExitStack
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -53,8 +55,9 @@ class Endpoint:
         if scope["type"] == "websocket":
             await self._socket(WebSocket(scope, receive, send))
         else:
-            response = await self._response(Request(scope, receive))
-            await response(scope, receive, send)
+            with ExitStack() as held:
+                response = await self._response(Request(scope, receive), held)
+                await response(scope, receive, send)
 
     def caller(self, request: Request) -> Caller:
         """Who asks over HTTP."""
@@ -66,23 +69,23 @@ class Endpoint:
         else:
             await socket.close()  # before it is accepted: 403
 
-    async def _response(self, request: Request) -> ASGIApp:
+    async def _response(self, request: Request, held: ExitStack) -> ASGIApp:
         name, accept = requests.name(request), Accept(request.headers.get("accept", ""))
         try:
-            return await self._answer(request, accept, name)
+            return await self._answer(request, accept, name, held)
         except ClientDisconnect:
             raise  # nobody is left to be answered
         except Exception as error:
             return answers.refusal(error, accept.answer().media, name)
 
-    async def _answer(self, request: Request, accept: Accept, name: str) -> ASGIApp:
+    async def _answer(self, request: Request, accept: Accept, name: str, held: ExitStack) -> ASGIApp:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=ALLOW)
         if request.method not in METHODS:
             raise HTTPException(405, f"{request.method} is not for GraphQL", ALLOW)
         if self._graphiql and request.method != "POST" and accept.page():
             return graphiql.page()
-        return await http.execute(request, self.operations, accept.answer(), self.caller(request), name)
+        return await http.execute(request, self.operations, accept.answer(), self.caller(request), name, held)
 
 
 def _is_from_here(headers: Headers) -> bool:

@@ -9,6 +9,7 @@ from strawberry.types.execution import PreExecutionError
 from domain.events import Cursor
 from server.graphql.answers import reason, told
 from server.graphql.channels import Answer, Channel
+from server.graphql.connections import Connection, Stopping
 from server.graphql.members import CutOff, TooSlow
 
 # Proxies close what is silent for a minute.
@@ -23,8 +24,9 @@ _HEADERS = {
 class Events:
     """A response that lasts as long as there is something to tell, or the client."""
 
-    def __init__(self, tell: Callable[[Channel], Awaitable[None]], request: str) -> None:
+    def __init__(self, tell: Callable[[Channel], Awaitable[None]], connection: Connection, request: str) -> None:
         self._tell_through = tell
+        self._connection = connection
         self._request = request
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +43,9 @@ class Events:
 
     async def _tell(self, stream: "_Stream") -> None:
         try:
-            await self._tell_through(stream)
-        except (CutOff, TooSlow):
+            async with self._connection.lasting():
+                await self._tell_through(stream)
+        except (CutOff, TooSlow, Stopping):
             await stream.end(b"")  # without the word “complete”, by which clients know to come again
             return
         except Exception as error:

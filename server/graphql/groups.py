@@ -9,6 +9,7 @@ permissions and nothing else of anybody, so there is nothing in its answers that
 import asyncio
 import logging
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
@@ -19,7 +20,7 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
 from domain.actors import Actor
-from domain.events import Cursor
+from domain.events import Cursor, Event
 from resolvers.context import AWAY, Context
 from resolvers.feed import Feed
 from resolvers.streams import Latest, Replayed, Told
@@ -91,12 +92,14 @@ class Group(ABC):
         self._payers: dict[str, set[Member]] = {}
         self._subscribed = subscribed
         self._ctx = ctx
+        self.load = ctx.load
         self._task = asyncio.create_task(self._run(), name="subscription group")
 
     def join(self, session: Session, channel: Channel, subscribed: Subscribed) -> Member:
         """Somebody new, who is still to be told."""
         member = self.member(session, channel, subscribed)
         self.members.add(member)
+        self.load.subscribers += 1
         self._payers.setdefault(_payer(member), set()).add(member)
         return member
 
@@ -115,7 +118,9 @@ class Group(ABC):
     def leave(self, member: Member) -> None:
         """Tell a member nothing more; whoever is the last one turns out the light."""
         member.is_live = False
+        member.forget()
         self.members.discard(member)
+        self.load.subscribers -= 1
         payers = self._payers[_payer(member)]
         payers.discard(member)
         if not payers:
@@ -125,12 +130,20 @@ class Group(ABC):
             self._task.cancel()
 
     async def _run(self) -> None:
+        self.load.groups += 1
         try:
             await self.follow()
         except Exception as error:
             log.exception("what some subscribers follow could not be told any more")
             self._end(error)
         else:
+            self._finish()
+        finally:
+            self.load.groups -= 1
+
+    def _finish(self) -> None:
+        """All is said, unless they were ended: then there is more to say, elsewhere."""
+        if not self.is_over:
             self.is_over = True
             for member in self.members:
                 member.finish()
@@ -150,14 +163,18 @@ class Group(ABC):
             await asyncio.sleep(PAUSE)
 
     def charge(self) -> None:
-        """Have each token pay for an event once, for all its members; those of one who cannot are told so, and nothing more."""
+        """Have each token pay for an event once, for all who are live with it; if it cannot, they are told so, and nothing more."""
         for members in list(self._payers.values()):
-            if refused := self.refusal(next(iter(members))):
+            payer = next((member for member in members if member.is_live), None)
+            if payer is not None and (refused := self.refusal(payer)):
                 for member in members:
                     member.end(refused)
 
     def refusal(self, member: Member) -> GraphQLError | None:
         """Have a member pay for an event; why he cannot."""
+        if member.is_paid_ahead:
+            member.is_paid_ahead = False
+            return None
         try:
             charge(member.session, self._subscribed.points)
         except GraphQLError as limited:
@@ -223,12 +240,19 @@ class ReplayedGroup(Group):
     async def _read_on(self, member: Member) -> None:
         """Tell a member what there is after what he has."""
         recent = self._feed.since(member.last)
+        self._count_replay(recent)
         missed = self._stream.replay(member.last) if recent is None else self._stream.meant(recent, member.last)
         async with aclosing(missed):
             async for told in missed:
                 if refused := self.refusal(member):
                     raise refused
                 await member.write(await self._answer(told))
+
+    def _count_replay(self, recent: list[Event] | None) -> None:
+        if recent is None:
+            self.load.replays_from_table += 1
+        elif recent:
+            self.load.replays_from_memory += 1
 
     async def follow(self) -> None:
         """Tell everybody who is live what happens; ends them, as they are to come again, when nothing more will be heard here."""
@@ -248,6 +272,7 @@ class ReplayedGroup(Group):
                 elif events:
                     await self._tell(self._stream.meant(events, self._position))
                     self._position = max(self._position, events[-1].cursor.past)
+                    self.load.delivered(time.monotonic() - mailbox.since)
 
     async def _tell(self, happening: AsyncGenerator[Told[Any], None]) -> None:
         """Tell everybody who is live. Where the database goes away in between, what was not told is read when it is back."""
@@ -300,14 +325,18 @@ class LatestGroup(Group):
         await member.stay()
 
     async def follow(self) -> None:
-        """Tell everybody how things are whenever that changed, as soon as the database says how."""
+        """Tell everybody how things are whenever that changed; ends them, as they are to come again, when it is not seen here any more."""
         while True:
             try:
-                return await self._tell()
+                await self._tell()
+                break
             except AWAY:
                 await asyncio.sleep(PAUSE)
+        if self._ctx.feed.is_closed:
+            self._end(CutOff())
 
     async def _tell(self) -> None:
+        """The same, as soon as the database says how they are."""
         async with aclosing(self._stream.values()) as values:
             async for told in values:
                 self._newest = await self.answer(told)

@@ -28,10 +28,13 @@ class Member:
 
     def __init__(self, session: Session, channel: Channel, after: Cursor, *, newest_only: bool) -> None:
         self.session = session
+        self.load = session.ctx.load
         self.last = after
         """He has, or does not ask for, everything up to here."""
         self.is_live = False
         """Whether he is told what happens as it happens; else he is reading, or about to read, what he has missed."""
+        self.is_paid_ahead = True
+        """Who subscribes pays for the first event, which may be long in coming."""
         self._channel = channel
         self._newest_only = newest_only
         self._waiting: deque[Answer] = deque()
@@ -41,10 +44,6 @@ class Member:
         self._life: asyncio.Timeout | None = None
         self._why: Exception | None = None
         self._missed: deque[float] = deque(maxlen=MOST_MISSED)
-
-    def __len__(self) -> int:
-        """How much waits for him."""
-        return len(self._waiting)
 
     def offer(self, answers: Sequence[Answer]) -> None:
         """Tell him what he does not know yet, at once or as soon as he reads; if there is no room for it, he has to read on by himself."""
@@ -57,15 +56,21 @@ class Member:
 
     def _keep(self, answers: Sequence[Answer]) -> None:
         if self._newest_only:
-            self._waiting.clear()
+            self.forget()
         elif len(self._waiting) + len(answers) > ROOM:
-            self._waiting.clear()
+            self.forget()
             self.is_live = False
             self._woken.set()
             return
         self._waiting += answers
+        self.load.waiting += len(answers)
         self._is_writing = True
         self._woken.set()
+
+    def forget(self) -> None:
+        """What waits for him is not told."""
+        self.load.waiting -= len(self._waiting)
+        self._waiting.clear()
 
     async def write(self, answer: Answer) -> None:
         """Tell him something that he had missed."""
@@ -85,12 +90,13 @@ class Member:
 
     async def _tell_what_waits(self) -> None:
         taken = list(self._waiting)
-        self._waiting.clear()
+        self.forget()
         await self._channel.write(taken)
         self.last = taken[-1].cursor
 
     def has_missed(self) -> None:
         """Count that there was no room for something; raises TooSlow if that was too often."""
+        self.load.overflows += 1
         now = time.monotonic()
         if len(self._missed) == MOST_MISSED and now - self._missed[0] < SECONDS:
             raise TooSlow

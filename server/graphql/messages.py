@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
-from domain.errors import BadInput, Forbidden, Unauthenticated
+from domain.errors import BadInput, Forbidden, Limited, Unauthenticated
 from server.bodies import parse_json
+from server.graphql.connections import Stopping
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ class Code(IntEnum):
     """Why a connection is closed."""
 
     TOO_MANY_MESSAGES = 1008
+    SERVICE_RESTART = 1012
+    """Clients connect again by themselves."""
     TRY_AGAIN_LATER = 1013
     """Clients connect again by themselves."""
     BAD_REQUEST = 4400
@@ -77,6 +80,10 @@ def closing(error: Exception, request: str) -> Closing:
         return Closing(Code.BAD_REQUEST, str(error))
     if isinstance(error, Unauthenticated | Forbidden):
         return Closing(Code.FORBIDDEN, str(error))
+    if isinstance(error, Stopping):
+        return Closing(Code.SERVICE_RESTART, str(error))
+    if isinstance(error, Limited):
+        return Closing(Code.TRY_AGAIN_LATER, str(error))
     if isinstance(error, Database.unavailable):
         log.warning("the database does not answer: %s (request %s)", error, request)
         return Closing(Code.TRY_AGAIN_LATER, "the database does not answer; try again")

@@ -11,16 +11,19 @@ from strawberry.types.execution import ExecutionResult
 
 from domain.errors import BadInput
 from schema.session import Session
+from server.auth import address
 from server.graphql import callers, requests
 from server.graphql.answers import encoded, is_request_error, named, payload, reason
 from server.graphql.asked import Asked
 from server.graphql.callers import Caller
 from server.graphql.channels import Answer
+from server.graphql.connections import Connection, Transport
 from server.graphql.members import CutOff, TooSlow
 from server.graphql.messages import PROTOCOL, Closing, Code, Message, closing
 from server.graphql.operations import Operations
 from server.graphql.pace import Pace
 from server.slow_readers import PUSH
+from server.wiring import Wiring
 
 log = logging.getLogger(__name__)
 # Whoever connects and does not introduce himself holds a connection for nothing.
@@ -51,7 +54,9 @@ class Socket:
         try:
             if not is_spoken:
                 raise Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"the subprotocol here is {PROTOCOL}")
-            await self._converse()
+            with Wiring.of(self._socket).connections.opened(address(self._socket), Transport.WEBSOCKET) as connection:
+                async with connection.lasting():
+                    await self._converse(connection)
         except WebSocketDisconnect:
             pass
         except Exception as error:
@@ -59,9 +64,9 @@ class Socket:
         finally:
             await self._stop()
 
-    async def _converse(self) -> None:
+    async def _converse(self, connection: Connection) -> None:
         caller = callers.introduced(self._socket, (await self._introduction()).payload or {})
-        await caller.context()
+        connection.belongs_to((await caller.context()).actor)
         await self._send({"type": "connection_ack"})
         while True:
             await self._heed(await self._message(), caller)
