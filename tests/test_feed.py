@@ -77,24 +77,36 @@ async def test_whoever_begins_to_follow_is_given_exactly_what_comes_after_the_po
     happened = _events(dice, 200)
     async with feed.running(), AsyncExitStack() as following:
         feed.begin(Cursor(1))
+        coming = asyncio.create_task(_come(feed, dice, followers, following))
         for page in _pages(happened, dice):
-            for _ in range(dice.randrange(3)):
-                rollout = dice.choice([FIRST, SECOND, None])
-                mailbox = await following.enter_async_context(feed.follow(rollout))
-                followers.append(Follower(rollout, mailbox, feed.position, []))
             await feed.publish(page)
             assert feed.position == page[-1].cursor.past
-            for _ in range(dice.randrange(4)):
-                await asyncio.sleep(0)
-            for follower in dice.choices(followers, k=min(3, len(followers))):
-                follower.take()
+            await _pass(dice)
+        coming.cancel()
         await asyncio.sleep(0.01)
 
+    assert len(followers) > 10
     for follower in followers:
         follower.take()
         wanted = [event for event in happened if follower.rollout in (None, event.rollout_id)]
         assert follower.seen == [event for event in wanted if event.cursor > follower.begun]
         assert not follower.mailbox.overflowed
+
+
+async def _come(feed: Feed, dice: random.Random, followers: list[Follower], following: AsyncExitStack) -> None:
+    """New ones, again and again; some who are there look into their mailboxes."""
+    while True:
+        rollout = dice.choice([FIRST, SECOND, None])
+        mailbox = await following.enter_async_context(feed.follow(rollout))
+        followers.append(Follower(rollout, mailbox, feed.position, []))
+        for follower in dice.choices(followers, k=3):
+            follower.take()
+        await _pass(dice)
+
+
+async def _pass(dice: random.Random) -> None:
+    for _ in range(dice.randrange(4)):
+        await asyncio.sleep(0)
 
 
 async def test_the_position_begins_where_everything_is_settled_and_moves_with_whatever_happens(operator: Context) -> None:
