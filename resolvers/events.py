@@ -7,7 +7,7 @@ from domain.actors import Permission
 from domain.events import Cursor, Event, EventFilter, EventType
 from domain.ids import RolloutId
 from resolvers import replaying
-from resolvers.batches import derived, is_batch, reached, scheduled, told
+from resolvers.batches import is_batch, reached, scheduled, told
 from resolvers.context import Context
 from resolvers.streams import Replayed, Told
 from storage import events, members
@@ -35,25 +35,8 @@ class RolloutEvents(Replayed[Event]):
             if self._wanted.matches(event) and event.cursor > after:
                 yield Told(event.cursor, event)
             if is_batch(event) and self._wanted.matches(replace(event, type=EventType.DEVICE_SCHEDULED)) and event.cursor.past > after:
-                async for one in derived(self._ctx.db, event, after):
+                async for one in self._ctx.feed.batches.derived(self._ctx.db, event, after):
                     yield Told(one.cursor, one)
-
-
-async def watch(ctx: Context, stream: Replayed[Event]) -> AsyncGenerator[Event, None]:
-    """What a stream tells, for as long as somebody listens."""
-    async with ctx.feed.follow(stream.rollout) as mailbox:
-        # Subscribed before reading, so an event between the two is seen twice rather than never; the cursor drops the second.
-        last = stream.after
-        while not mailbox.closed:
-            recent = ctx.feed.since(last)
-            mailbox.overflowed = False
-            async for told in stream.replay(last) if recent is None else stream.meant(recent, last):
-                last = told.cursor
-                yield told.value
-            while not mailbox.closed and not mailbox.overflowed:
-                async for told in stream.meant(await mailbox.take(), last):
-                    last = told.cursor
-                    yield told.value
 
 
 async def page(ctx: Context, rollout_id: RolloutId, after: Cursor, limit: int) -> list[Event]:

@@ -11,6 +11,7 @@ from broadcaster import Broadcast
 
 from domain.events import Cursor, Event
 from domain.ids import RolloutId
+from resolvers.batches import Batches
 from resolvers.bells import Bells
 
 _NOT_YET = Cursor(2**63)
@@ -95,7 +96,7 @@ class Feed:
         self._broadcast = Broadcast("memory://")
         self._mailboxes: set[Mailbox] = set()
         self.bells = Bells()
-        self._published = asyncio.Event()
+        self.batches = Batches()
         self._ring = Ring(_NOT_YET)
         self.position = Cursor()
         """Everything up to here was published; whoever follows something from now on is given all that comes after it."""
@@ -124,7 +125,6 @@ class Feed:
     def close(self) -> None:
         """End every subscription."""
         self.is_closed = True
-        self._published.set()
         for mailbox in self._mailboxes:
             mailbox.close()
         self.bells.close()
@@ -138,19 +138,11 @@ class Feed:
         self.position = events[-1].cursor.past
         for topic, some in _by_topic(events).items():
             await self._broadcast.publish(topic, some)
-        self._published.set()
-        self._published = asyncio.Event()
         self.bells.ring({event.rollout_id for event in events})
 
     def since(self, after: Cursor) -> list[Event] | None:
         """What was published of which something lies after a cursor; None where only the table reaches so far back."""
         return self._ring.since(after)
-
-    async def heard(self, within: float) -> None:
-        """Wait until something is published, or so many seconds; not at all once this is closed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._published.wait()
 
     @asynccontextmanager
     async def follow(self, rollout: RolloutId | None) -> AsyncIterator[Mailbox]:

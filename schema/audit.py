@@ -17,7 +17,7 @@ from schema.arguments import WHICH
 from schema.enums import Action, SubjectKind
 from schema.nodes import Node, node_id, parts
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
-from schema.resuming import Since, following, or_expired
+from schema.resuming import Since, or_expired, resume
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -146,4 +146,4 @@ class AuditSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(AuditRecord, "AuditResult")]:  # type: ignore[valid-type]
         wanted = (filter or AuditFilterInput()).wanted()
-        return await following(audit.stream(info.context.ctx, wanted, info.context.after(after)), AuditRecord.of)
+        return await resume(audit.stream(info.context.ctx, wanted, info.context.after(after)), AuditRecord.of)

@@ -15,7 +15,7 @@ from schema.arguments import WHICH, each_once
 from schema.enums import EventType, Status
 from schema.following import Following
 from schema.nodes import Node, node_id, number_of
-from schema.resuming import Since, following, or_expired
+from schema.resuming import Since, or_expired, resume
 from schema.scalars import UUID
 from schema.session import Info
 
@@ -111,7 +111,7 @@ class EventSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(Event, "EventsResult")]:  # type: ignore[valid-type]
         wanted = (filter or EventFilterInput()).wanted()
-        return await following(events.stream(info.context.ctx, wanted, info.context.after(after)), Event.of)
+        return await resume(events.stream(info.context.ctx, wanted, info.context.after(after)), Event.of)
 
     @strawberry.subscription(
         description="Everything that happens to a rollout, in order: from its beginning, or from where a cursor left off. "

@@ -20,7 +20,7 @@ from schema.enums import PushSource, Sender, SubjectKind
 from schema.images import Image
 from schema.nodes import Node, node_id, number_asked, number_of
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
-from schema.resuming import Since, following, or_expired
+from schema.resuming import Since, or_expired, resume
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -244,4 +244,4 @@ class PushSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(DeliveryChange, "DeliveriesResult")]:  # type: ignore[valid-type]
         wanted = (filter or DeliveryFilterInput()).wanted()
-        return await following(deliveries.stream(info.context.ctx, wanted, info.context.after(after)), DeliveryChange.of)
+        return await resume(deliveries.stream(info.context.ctx, wanted, info.context.after(after)), DeliveryChange.of)

@@ -32,7 +32,7 @@ def or_expired(told: type, name: str) -> Any:
     return Annotated[Union[told, CursorExpiredError], union]  # noqa: UP007 – of values
 
 
-async def following(opening: Awaitable[Replayed[Value]], shown: Callable[[Value], Any]) -> Following[Any]:
+async def resume(opening: Awaitable[Replayed[Value]], shown: Callable[[Value], Any]) -> Following[Any]:
     """A stream that is being opened; or, where its cursor is too old, the error as all that is told."""
     try:
         return Following(await opening, shown)

@@ -1,21 +1,64 @@
 """Following events within one process, as those who subscribe are told them."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from domain.events import Cursor, Event, EventFilter
 from domain.ids import RolloutId
-from resolvers import events
+from monitor.relay import Relay
+from resolvers import events as use
 from resolvers.context import Context
+from resolvers.feed import Feed
+from storage import events
+from storage.database import Database
 
 
 async def watch(ctx: Context, rollout: RolloutId, after: Cursor) -> AsyncGenerator[Event, None]:
     """A rollout's events after a cursor, for as long as somebody listens."""
-    async with aclosing(events.watch(ctx, await events.stream(ctx, EventFilter(rollout=rollout), after))) as happening:
+    async with aclosing(follow(ctx, await use.stream(ctx, EventFilter(rollout=rollout), after))) as happening:
         async for event in happening:
             yield event
 
 
+async def follow(ctx: Context, stream: use.RolloutEvents) -> AsyncGenerator[Event, None]:
+    """What a stream tells, for as long as somebody listens."""
+    async with ctx.feed.follow(stream.rollout) as mailbox:
+        # Subscribed before reading, so an event between the two is seen twice rather than never; the cursor drops the second.
+        last = stream.after
+        while not mailbox.closed:
+            recent = ctx.feed.since(last)
+            mailbox.overflowed = False
+            async for told in stream.replay(last) if recent is None else stream.meant(recent, last):
+                last = told.cursor
+                yield told.value
+            while not mailbox.closed and not mailbox.overflowed:
+                async for told in stream.meant(await mailbox.take(), last):
+                    last = told.cursor
+                    yield told.value
+
+
 async def replay(ctx: Context, wanted: EventFilter, after: Cursor) -> list[Event]:
     """What the table tells after a cursor."""
-    return [told.value async for told in (await events.stream(ctx, wanted, after)).replay(after)]
+    return [told.value async for told in (await use.stream(ctx, wanted, after)).replay(after)]
+
+
+@asynccontextmanager
+async def relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
+    """What settles is published while the block runs."""
+    relay = await Relay.beginning(db, feed, lambda: None)
+    async with feed.running():
+        task = asyncio.create_task(relay.run())
+        try:
+            yield relay
+        finally:
+            task.cancel()
+
+
+async def published(ctx: Context) -> None:
+    """Wait until all that has happened so far has been published."""
+    async with ctx.db.reading() as conn:
+        last = (await events.page(conn, Cursor(), 100_000))[-1].cursor
+    async with asyncio.timeout(10):
+        while ctx.feed.position < last:
+            await asyncio.sleep(0.01)

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 import pytest
@@ -15,12 +15,12 @@ from monitor.reconciler import reconcile
 from monitor.relay import Relay
 from resolvers import events as use
 from resolvers.context import Context
-from resolvers.feed import Feed, Mailbox
+from resolvers.feed import Mailbox
 from storage import events
 from storage.database import Database
 from storage.migrate import migrate
 from tests.factories import a_rollout, everybody_says
-from tests.following import watch
+from tests.following import relaying, watch
 
 ROLLOUT = RolloutId(1)
 
@@ -41,17 +41,6 @@ class _RolledBack(Exception):
 async def _read_all(db: Database) -> list[Event]:
     async with db.reading() as conn:
         return await events.page(conn, Cursor(), 10_000)
-
-
-@asynccontextmanager
-async def _relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
-    relay = await Relay.beginning(db, feed, lambda: None)
-    async with feed.running():
-        task = asyncio.create_task(relay.run())
-        try:
-            yield relay
-        finally:
-            task.cancel()
 
 
 async def test_transactions_are_ordered_as_numbers(db: Database) -> None:
@@ -93,7 +82,7 @@ async def test_every_subscriber_sees_every_event_once_in_one_order_whatever_orde
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
     dice = random.Random(1)
-    async with _relaying(operator.db, operator.feed):
+    async with relaying(operator.db, operator.feed):
         watchers = [asyncio.create_task(_watch_until(operator, rollout.id, before + 2 * 150)) for _ in range(3)]
         writers = [_quietly(_record(operator.db, rollout.id, dice.random() / 20, fail=number % 4 == 0)) for number in range(200)]
         await asyncio.gather(*writers)
@@ -123,7 +112,7 @@ async def _quietly(writing: Awaitable[None]) -> None:
 async def test_a_listener_that_is_shot_again_and_again_loses_nothing(operator: Context) -> None:
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
-    async with _relaying(operator.db, operator.feed):
+    async with relaying(operator.db, operator.feed):
         watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 2 * 60))
         for number in range(60):
             await _record(operator.db, rollout.id)
@@ -143,7 +132,7 @@ async def test_a_listener_that_is_shot_again_and_again_loses_nothing(operator: C
 async def test_an_event_that_another_version_calls_something_new_stops_nobody(operator: Context) -> None:
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
-    async with _relaying(operator.db, operator.feed):
+    async with relaying(operator.db, operator.feed):
         watcher = asyncio.create_task(_watch_until(operator, rollout.id, before + 3))
         async with operator.db.transaction() as conn:
             await conn.execute(
@@ -178,7 +167,7 @@ async def test_a_subscriber_that_is_too_slow_reads_the_rest_from_the_table(opera
     rollout = await a_rollout(operator, 1)
     before = len(await use.page(operator, rollout.id, Cursor(), 1000))
     seen: list[Event] = []
-    async with _relaying(operator.db, operator.feed), aclosing(watch(operator, rollout.id, Cursor())) as happening:
+    async with relaying(operator.db, operator.feed), aclosing(watch(operator, rollout.id, Cursor())) as happening:
         async for event in happening:
             seen.append(event)
             if len(seen) == before:  # about to wait for live events: let far more happen than a mailbox holds
@@ -234,7 +223,7 @@ async def everybody_says_so(operator: Context, rollout: RolloutId) -> None:
 
 async def test_closing_the_feed_ends_every_subscription(operator: Context) -> None:
     rollout = await a_rollout(operator, 1)
-    async with _relaying(operator.db, operator.feed):
+    async with relaying(operator.db, operator.feed):
         watcher = asyncio.create_task(_watch_until(operator, rollout.id, 10_000))
         await asyncio.sleep(0.2)
         operator.feed.close()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
+import pytest
 
 from domain.events import Cursor
 from resolvers import watching
@@ -15,6 +16,7 @@ from tests.api import Api
 from tests.conftest import SECRET
 from tests.factories import a_rollout
 from tests.following import watch
+from tests.roots import SUBSCRIPTIONS
 from tests.test_graphql_sse import AS_EVENTS, lines
 from tests.transports import asked, endless, known, received, subscribe
 
@@ -49,10 +51,11 @@ async def said(ws: aiohttp.ClientWebSocketResponse) -> set[str]:
     return {message.json()["type"] async for message in ws}
 
 
-async def test_streams_are_cut_off_and_not_told_that_all_is_said(database_url: str, settings: Settings) -> None:
+@pytest.mark.parametrize("what", ["rolloutEvents", "rolloutProgress", "device", "deviceCounts"])
+async def test_streams_are_cut_off_and_not_told_that_all_is_said(database_url: str, settings: Settings, what: str) -> None:
     async with stoppable(settings, database_url) as (api, stop):
-        subscription = await endless(api)
-        async with asked(api, json={"query": subscription}, headers=AS_EVENTS) as response:
+        await endless(api)
+        async with asked(api, json={"query": SUBSCRIPTIONS[what]}, headers=AS_EVENTS) as response:
             told = lines(response)
             await anext(told)
             await stop()

@@ -64,13 +64,13 @@ def test_what_creates_takes_an_idempotency_key_and_what_changes_the_version_it_e
     assert not is_required_input_field(field)
 
 
-def test_the_three_errors_are_errors_and_so_can_be_asked_alike() -> None:
+def test_all_errors_are_errors_and_so_can_be_asked_alike() -> None:
     error = TYPES["Error"]
     assert isinstance(error, GraphQLInterfaceType)
 
     known = {kind.name for kind in schema._schema.get_possible_types(error)}
 
-    assert known == {"InvalidInputError", "NotFoundError", "ConflictError"}
+    assert known == {"InvalidInputError", "NotFoundError", "ConflictError", "CursorExpiredError"}
     assert {name: str(field.type) for name, field in error.fields.items()} == {"code": "ErrorCode!", "message": "String!"}
 
 
