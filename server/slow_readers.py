@@ -39,7 +39,7 @@ class WebSockets(WebSocketsSansIOProtocol):
         """
         if not self.writable.is_set() or self.conn.state is not State.OPEN or self.transport.is_closing():
             return False
-        self.transport.write(b"".join([_head(len(message)) + message for message in messages]))
+        self.transport.write(b"".join([head(len(message)) + message for message in messages]))
         return True
 
     def keepalive_timeout(self) -> None:
@@ -55,7 +55,7 @@ class WebSockets(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
 
-def _head(size: int) -> bytes:
+def head(size: int) -> bytes:
     """What stands before a text message of a server, which is neither masked nor compressed (RFC 6455, 5.2).
 
     Of the 16 us that it takes to tell one client one thing, websockets takes 1.1 to frame it, and this 0.3; of 50 at once, 48 and 8.

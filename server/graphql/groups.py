@@ -163,7 +163,8 @@ class Group(ABC):
             if not _is_away(result):
                 break
             await self._until_it_answers()
-        return Answer(told.cursor, encoded(result, self._request), str(told.cursor).encode())
+        # A copy: orjson's own bytes take 4 kB, however few they are, and thousands of answers may be held for a while.
+        return Answer(told.cursor, bytes(memoryview(encoded(result, self._request))), str(told.cursor).encode())
 
     async def _until_it_answers(self) -> None:
         """Wait until the database says anything at all."""
