@@ -286,27 +286,32 @@ class ReplayedGroup(Group):
                 events = await mailbox.take()
                 if mailbox.overflowed:
                     mailbox.overflowed = False
-                    await self._tell(self._stream.replay(self._position))
+                    await self._tell(self._stream.replay(self._position), self._feed.position)
                 elif events:
-                    await self._tell(self._stream.meant(events, self._position))
-                    self._position = max(self._position, events[-1].cursor.past)
+                    await self._tell(self._stream.meant(events, self._position), events[-1].cursor.past)
                     self.load.delivered(time.monotonic() - mailbox.since)
 
-    async def _tell(self, happening: AsyncGenerator[Told[Any], None]) -> None:
-        """Tell everybody who is live. Where the database goes away in between, what was not told is read when it is back."""
-        while True:
+    async def _tell(self, happening: AsyncGenerator[Told[Any], None], end: Cursor) -> None:
+        """Tell everybody who is live, up to an end. Where the database goes away in between, the rest is read when it is back.
+
+        The table may have more by then, which the feed has yet to tell: whoever comes now reads up to the feed and relies on that.
+        """
+        while self._position < end:
             try:
-                return await self._tell_together(happening)
+                await self._tell_together(happening, end)
+                self._position = end
             except AWAY:
                 await asyncio.sleep(PAUSE)
                 happening = self._stream.replay(self._position)
 
-    async def _tell_together(self, happening: AsyncGenerator[Told[Any], None]) -> None:
+    async def _tell_together(self, happening: AsyncGenerator[Told[Any], None], end: Cursor) -> None:
         """The same, several things at once where there are several."""
         answers: list[Answer] = []
         size = 0
         async with aclosing(happening):
             async for told in happening:
+                if told.cursor > end:
+                    break
                 answers.append(answer := await self._answer(told))
                 size += len(answer.payload)
                 self.charge()
