@@ -21,11 +21,10 @@ from resolvers import events as use
 from resolvers.context import Context
 from resolvers.feed import Feed, Mailbox, Ring
 from storage import events
-from storage.database import Database
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, everybody_says
 from tests.field import Field
-from tests.following import follow, published, relaying, replay
+from tests.following import follow, published, relaying, replay, table
 from tests.fuses import Fuse, an_instance
 from tests.stories import many_stories
 from tools.crowd import crowd
@@ -118,7 +117,7 @@ async def test_the_position_begins_where_everything_is_settled_and_moves_with_wh
             await events.record(conn, EventType.DEVICE_OFFLINE, await operator.db.now(conn))
         await published(operator)
 
-    [old, new] = await _table(operator.db)
+    [old, new] = await table(operator.db)
     assert old.cursor < begun < new.cursor
     assert operator.feed.position == new.cursor.past
     assert operator.feed.lag is not None
@@ -173,7 +172,7 @@ async def test_the_devices_of_a_batch_are_read_once_however_many_are_told_of_it(
     await a_rollout(operator, 1200, update_strategy="auto")
     async with an_instance(database_url, clock) as db:
         stream = await use.stream(replace(operator, db=db), EVERYTHING, Cursor())
-        happened, before = await _table(db), Fuse.statements
+        happened, before = await table(db), Fuse.statements
         told = await asyncio.gather(*(_told(stream, happened) for _ in range(50)))
 
         assert Fuse.statements - before == 3  # a page of five hundred each
@@ -228,7 +227,7 @@ async def _watching(ctx: Context, dice: random.Random, watchers: list[Watcher]) 
 
         async def come() -> None:
             while True:
-                places = [None, Cursor(), *(event.cursor for event in await _table(ctx.db))]
+                places = [None, Cursor(), *(event.cursor for event in await table(ctx.db))]
                 wanted = dice.choice([EVERYTHING, *(_a_filter(dice) for _ in range(4))])
                 with suppress(NotFound):
                     stream = await use.stream(ctx, wanted, dice.choice(places))
@@ -239,11 +238,6 @@ async def _watching(ctx: Context, dice: random.Random, watchers: list[Watcher]) 
         coming = group.create_task(come())
         yield
         coming.cancel()
-
-
-async def _table(db: Database) -> list[Event]:
-    async with db.reading() as conn:
-        return await events.page(conn, Cursor(), 10_000)
 
 
 async def test_live_and_replayed_whatever_is_asked_for_is_told_the_same(field: Field) -> None:
