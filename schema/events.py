@@ -15,7 +15,7 @@ from schema.arguments import WHICH, each_once
 from schema.enums import EventType, Status
 from schema.following import Following
 from schema.nodes import Node, node_id, number_of
-from schema.resuming import Since, or_expired, resume
+from schema.resuming import PLACE, Since, or_expired, resume
 from schema.scalars import UUID
 from schema.session import Info
 
@@ -28,7 +28,7 @@ _KNOWN = {kind.value: kind for kind in EventType}
 
 @strawberry.type(description="Something that happened to a rollout or to a device in it.")
 class Event(Node):
-    cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
+    cursor: str = strawberry.field(description=PLACE)
     at: datetime = strawberry.field(description="When.")
     type: EventType | None = strawberry.field(
         description="What; null for what a newer server, running beside this one, calls something new."

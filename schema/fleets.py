@@ -23,6 +23,7 @@ from schema.following import Following
 from schema.nodes import Node, key_of, node_id
 from schema.paging import DEFAULT, After, Connection, First, Key, listed, no_cursor, paged
 from schema.policies import IN_ORDER, Policy
+from schema.resuming import SO_FAR
 from schema.rollouts import BY_NUMBER, Rollout
 from schema.scalars import UUID
 from schema.session import Info
@@ -169,9 +170,7 @@ class FleetCounts:
 class DeviceCountsChange:
     counts: FleetCounts = strawberry.field(description="The counts, all of one moment.")
     at: datetime = strawberry.field(description="When this was so.")
-    cursor: str = strawberry.field(
-        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
-    )
+    cursor: str = strawberry.field(description=SO_FAR)
 
     @classmethod
     def of(cls, counted: Counts) -> Self:

@@ -12,6 +12,9 @@ from schema.results import Error, ErrorCode
 
 Value = TypeVar("Value")
 
+PLACE = "Where it stands in the one order of events; pass it as `after` to read on."
+SO_FAR = "What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
+"""How the cursors of things that happen, and of things that are so, are described."""
 Since = Annotated[
     str | None, strawberry.argument(description="The cursor of what was told last, or an `eventCursor`; null is from now on.")
 ]
