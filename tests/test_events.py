@@ -15,7 +15,7 @@ from monitor.reconciler import reconcile
 from monitor.relay import Relay
 from resolvers import events as use
 from resolvers.context import Context
-from resolvers.feed import Mailbox
+from resolvers.mailboxes import Mailbox
 from storage import events
 from storage.database import Database
 from storage.migrate import migrate

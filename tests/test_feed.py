@@ -19,7 +19,9 @@ from domain.statuses import Status
 from monitor.reconciler import reconcile
 from resolvers import events as use
 from resolvers.context import Context
-from resolvers.feed import Feed, Mailbox, Ring
+from resolvers.feed import Feed
+from resolvers.mailboxes import Mailbox
+from resolvers.ring import Ring
 from storage import events
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, everybody_says

@@ -18,7 +18,8 @@ from domain.requests import Request
 from resolvers import events as use
 from resolvers import policies, rollouts
 from resolvers.context import Context
-from resolvers.feed import Mailbox, Ring
+from resolvers.mailboxes import Mailbox
+from resolvers.ring import Ring
 from schema.build import schema
 from schema.session import Session
 from schema.subscribed import Subscribed
