@@ -146,4 +146,4 @@ class AuditSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(AuditRecord, "AuditResult")]:  # type: ignore[valid-type]
         wanted = (filter or AuditFilterInput()).wanted()
-        return await resume(audit.stream(info.context.ctx, wanted, info.context.after(after)), AuditRecord.of)
+        return await resume(info, audit.stream, wanted, after, AuditRecord.of)

@@ -195,7 +195,7 @@ class Device(Node):
         return await trail(info, Subject(SubjectKind.DEVICE, self.source.uuid), first, after)
 
 
-@strawberry.type(description="A device that is not as it was.")
+@strawberry.type(description="A device as it is: at once, and whenever it has changed.")
 class DeviceChange:
     device: Device = strawberry.field(description="The device.")
     at: datetime = strawberry.field(description="When it was so; what is nested in it may be newer.")

@@ -144,7 +144,7 @@ class Fleet(Node):
 
 
 @strawberry.type(description="How many devices have something in common, and how they are.")
-class FleetCounts:
+class DeviceTotals:
     devices: int = strawberry.field(description="All of them.")
     online: int = strawberry.field(description="Heard of within the last eight minutes.")
     waiting: int = strawberry.field(description="Wait for an operator to accept them.")
@@ -166,15 +166,15 @@ class FleetCounts:
         )
 
 
-@strawberry.type(description="Counts that are not what they were.")
+@strawberry.type(description="How many devices there are of a kind: at once, and whenever that has changed.")
 class DeviceCountsChange:
-    counts: FleetCounts = strawberry.field(description="The counts, all of one moment.")
+    counts: DeviceTotals = strawberry.field(description="The counts, all of one moment.")
     at: datetime = strawberry.field(description="When this was so.")
     cursor: str = strawberry.field(description=SO_FAR)
 
     @classmethod
     def of(cls, counted: Counts) -> Self:
-        return cls(counts=FleetCounts.of(counted.counts), at=counted.at, cursor=str(counted.cursor))
+        return cls(counts=DeviceTotals.of(counted.counts), at=counted.at, cursor=str(counted.cursor))
 
 
 @strawberry.type

@@ -244,4 +244,4 @@ class PushSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(DeliveryChange, "DeliveriesResult")]:  # type: ignore[valid-type]
         wanted = (filter or DeliveryFilterInput()).wanted()
-        return await resume(deliveries.stream(info.context.ctx, wanted, info.context.after(after)), DeliveryChange.of)
+        return await resume(info, deliveries.stream, wanted, after, DeliveryChange.of)

@@ -75,7 +75,7 @@ class Groups:
 def _group(subscribed: Subscribed, ctx: Context) -> "Group":
     # Whoever comes first is not the one whose rights or budget count.
     shared = replace(ctx, actor=Actor("a subscriber", ctx.actor.permissions), request_id=secrets.token_hex(8))
-    match subscribed.following.stream:
+    match subscribed.following.stream.read_by(shared):
         case Replayed() as stream:
             return ReplayedGroup(subscribed, shared, stream)
         case Latest() as stream:
@@ -289,7 +289,8 @@ class ReplayedGroup(Group):
                 ):
                     mailbox.overflowed = False
                     await self._tell_missed()
-                self.load.delivered(time.monotonic() - mailbox.since)
+                if not mailbox.closed:
+                    self.load.delivered(time.monotonic() - mailbox.since)
 
     async def _tell_missed(self) -> None:
         """Tell everybody who is live what is not in the mailbox any more, or could not be read while the database was away."""
