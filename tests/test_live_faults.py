@@ -17,6 +17,9 @@ from tools.followers import Whims
 from tools.restartable import restartable
 from tools.writers import table
 
+COMES_AGAIN = {"cut off", "no connection", "closed with 1012", "closed with 1013", "answered with 503"}
+"""How connections may end while something is away: after these, clients that others wrote come again."""
+
 
 async def test_all_are_told_everything_once_in_one_order_whatever_becomes_of_listeners(database_url: str, settings: Settings) -> None:
     async with blackhole(database_url) as hole, a_world(settings, database_url, hole.url, database_url) as world:
@@ -69,6 +72,7 @@ async def test_a_server_that_is_cut_off_from_its_database_for_a_while_tells_all_
                 hole.reset()
                 await asyncio.sleep(0.5)
             await world.all_told(followers)
+    assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
 async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings: Settings) -> None:
@@ -82,6 +86,7 @@ async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings
                         await outage()
                     await asyncio.sleep(0.5)
                 await world.all_told(followers)
+    assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
 async def test_clients_that_come_and_go_at_random_miss_nothing(database_url: str, settings: Settings) -> None:
@@ -91,6 +96,7 @@ async def test_clients_that_come_and_go_at_random_miss_nothing(database_url: str
             async with writing(world, 400):
                 pass
             await world.all_told(followers)
+    assert [follower.ends for follower in followers] == [{}] * len(followers)
 
 
 # Read, then follow

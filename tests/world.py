@@ -33,8 +33,6 @@ subscription ($id: ID!, $after: String) { events(filter: {rollout: $id}, after: 
 OF_ALL = "subscription ($after: String) { events(after: $after) { __typename ... on Event { cursor } } }"
 BEGINNING = str(Cursor())
 DEVICES = 5
-COMES_AGAIN = {"cut off", "no connection", "closed with 1012", "closed with 1013", "answered with 503"}
-"""How connections may end when something is away for a while: the clients that others wrote connect again."""
 
 
 @dataclass
@@ -71,8 +69,9 @@ class World:
             async with asyncio.timeout(seconds):
                 while any(follower.last != table[-1] for follower, table in zip(followers, tables, strict=True)):
                     await asyncio.sleep(0.02)
-        accounts = [(follower.name, follower.account(table).mistakes) for follower, table in zip(followers, tables, strict=True)]
-        assert [account for account in accounts if account[1]] == []
+        accounts = {follower.name: follower.account(table).mistakes for follower, table in zip(followers, tables, strict=True)}
+        wrong = {name: mistakes for name, mistakes in accounts.items() if mistakes}
+        assert not wrong, wrong
 
 
 @asynccontextmanager
@@ -98,7 +97,8 @@ async def at_work(*jobs: Awaitable[None]) -> AsyncIterator[list[asyncio.Task[Non
         for task in tasks:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [end for end in ended if not isinstance(end, asyncio.CancelledError)] == []
+        failed = [end for end in ended if not isinstance(end, asyncio.CancelledError)]
+        assert not failed, failed
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ctypes import addressof, create_string_buffer
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,10 +55,11 @@ async def over_websocket(url: str, asked: Asked, last: str | None) -> AsyncItera
     resumed = asked.variables if last is None else {**asked.variables, "after": last}
     address = f"{url.replace('http', 'ws', 1)}/graphql"
     try:
-        async with connect(address, subprotocols=[PROTOCOL], proxy=None, compression=None, ping_interval=None, close_timeout=2) as ws:
+        async with connect(address, subprotocols=[PROTOCOL], proxy=None, compression=None, ping_interval=None, close_timeout=1) as ws:
             await ws.send(_said({"type": "connection_init", "payload": {"Authorization": f"Bearer {asked.token}"}}))
             await ws.send(_said({"type": "subscribe", "id": "1", "payload": {"query": asked.query, "variables": resumed}}))
             yield _Socket(ws)
+            await _leave(ws)
     except ConnectionClosed as closed:
         raise Ended(f"closed with {closed.rcvd.code}" if closed.rcvd else "cut off") from closed
     except (InvalidHandshake, InvalidMessage, OSError, EOFError) as refused:
@@ -130,6 +131,15 @@ def fall_silent(transport: asyncio.Transport) -> None:
     instruction = create_string_buffer(struct.pack("HBBI", _RETURN, 0, 0, 0))
     program = struct.pack("HP", 1, addressof(instruction))
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+
+
+async def _leave(ws: ClientConnection) -> None:
+    """Say goodbye. What is told meanwhile has to be taken in, or the other's goodbye, which comes after it, is waited for in vain."""
+    closing = asyncio.create_task(ws.close())
+    with suppress(ConnectionClosed):
+        while True:
+            await ws.recv()
+    await closing
 
 
 def _said(message: dict[str, Any]) -> str:
