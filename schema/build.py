@@ -20,7 +20,7 @@ from schema import lookup
 from schema.budget import Budgeted
 from schema.costs import cost
 from schema.documents import Documents, Rules, cached_documents
-from schema.errors import is_ours, translate
+from schema.errors import log_ours, translate
 from schema.execution import PlainExecutor
 from schema.limits import INTROSPECTION, NotTooComplex
 from schema.mutations import Mutation
@@ -143,13 +143,11 @@ class Schema(strawberry.Schema):
         return Subscribed(source, executor, selection(operation.query or "", executor, operation.variables), points)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        # Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log.
         request = getattr(execution_context and execution_context.context, "request_id", "")
+        log_ours(errors, request)
         for error in errors:
             if isinstance(error.original_error, AWAY):
                 log.warning("the database does not answer: %s (request %s)", error.original_error, request)
-            if is_ours(error):
-                log.error("%s (request %s)", error.message, request, exc_info=error.original_error)
 
 
 def _schema(*, is_sorted: bool = False) -> Schema:

@@ -14,7 +14,7 @@ from domain.audit import Subject
 from domain.ids import DeviceId, RolloutId
 from domain.members import Member
 from resolvers import aside, devices, explanations, fleet, provisioning, watching
-from resolvers.watched import Watched
+from resolvers.watching import Watched
 from schema.audit import AuditEntry, trail
 from schema.enums import AsideKind, DeviceStanding, DifferenceKind, SubjectKind
 from schema.explanations import DeviceExplanation

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 
 from graphql import GraphQLError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -53,6 +54,13 @@ def shown(error: GraphQLError) -> GraphQLError:
 def is_ours(error: GraphQLError) -> bool:
     """Whether this is a bug of ours rather than something the client caused."""
     return error.original_error is not None and not isinstance(error.original_error, (Refused, *_THEIRS, *AWAY))
+
+
+def log_ours(errors: Iterable[GraphQLError], request: str) -> None:
+    """Only our own mistakes are worth a line: a client that sends nonsense would otherwise fill the log."""
+    for error in errors:
+        if is_ours(error):
+            log.error("%s (request %s)", error.message, request, exc_info=error.original_error)
 
 
 def _without_hints(error: GraphQLError) -> GraphQLError:

@@ -13,7 +13,7 @@ from graphql import FieldNode, FragmentDefinitionNode, Node, OperationDefinition
 from graphql.execution import execute_subscription_event
 from strawberry.types import ExecutionResult
 
-from schema.errors import translate
+from schema.errors import log_ours, translate
 from schema.execution import PlainExecutor
 from schema.following import Following
 from schema.session import Session
@@ -36,6 +36,7 @@ class Subscribed:
         executor.context_value = session
         executed = execute_subscription_event(executor)
         result: Result = await executed if executor.is_awaitable(executed) else executed  # type: ignore[assignment,misc]
+        log_ours(result.errors or (), session.request_id)
         return translate(ExecutionResult(result.data, result.errors), session.ctx.actor)
 
 

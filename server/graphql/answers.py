@@ -65,7 +65,7 @@ def named(error: GraphQLError, request: str) -> Any:
     """An error as clients read it. One that is ours names the request, so that whoever reads the log finds it."""
     told: Any = shown(error).formatted
     if (extensions := told.get("extensions", {})).get("code") == "INTERNAL":
-        told["extensions"] = {**extensions, "requestId": request}
+        told["extensions"] = {"requestId": request, **extensions}
     return told
 
 
@@ -75,6 +75,12 @@ def reason(error: Exception, request: str) -> GraphQLError:
     if is_ours(told):
         log.error("an operation could not be answered (request %s)", request, exc_info=told.original_error)
     return told
+
+
+def shared_reason(error: Exception, request: str) -> GraphQLError:
+    """The same for many at once: it is logged here, under a name that all of them are told, and not again for each."""
+    told = named(reason(error, request), request)
+    return GraphQLError(told["message"], extensions=told["extensions"])
 
 
 def is_request_error(result: ExecutionResult) -> bool:

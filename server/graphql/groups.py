@@ -7,12 +7,11 @@ permissions and nothing else of anybody, so there is nothing in its answers that
 """
 
 import asyncio
-import logging
 import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,25 +19,33 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
 from domain.actors import Actor
-from domain.events import Cursor, Event
+from domain.events import Cursor
 from resolvers.context import AWAY, Context
 from resolvers.feed import Feed
+from resolvers.fleet import now
 from resolvers.streams import Latest, Replayed, Told
 from schema.budget import charge, payer
 from schema.session import Session
 from schema.subscribed import Subscribed
+from server.graphql.answers import shared_reason
 from server.graphql.answers import told as encoded
 from server.graphql.channels import Answer, Channel
 from server.graphql.members import CutOff, Member
-from server.graphql.shared import Shared
+from server.graphql.shared import SECONDS, Shared
 
-log = logging.getLogger(__name__)
 # So many are told before anybody else has a turn: 250 take some 3 ms.
 TURN = 250
 # Of what waits to be told so much is told at once, so that whoever reads slowly is told in fewer pieces.
 TOGETHER = 64
+# The same in bytes, but for the last of them: answers of 10 MB are told one by one.
+BYTES = 1_000_000
+# Of what was published lately so much is held for one who reads it slowly, while it is forgotten elsewhere.
+PAGE = 500
 # Between two attempts to read something while the database is away.
 PAUSE = 0.2
+# So often something is executed while the database does answer, but not to that: then it is told with what is missing. A statement that
+# always takes too long would else keep everybody for ever from what comes after it.
+ATTEMPTS = 5
 
 
 class Groups:
@@ -92,6 +99,7 @@ class Group(ABC):
         self._payers: dict[str, set[Member]] = {}
         self._subscribed = subscribed
         self._ctx = ctx
+        self._request = ctx.request_id or ""
         self.load = ctx.load
         self._task = asyncio.create_task(self._run(), name="subscription group")
 
@@ -134,8 +142,7 @@ class Group(ABC):
         try:
             await self.follow()
         except Exception as error:
-            log.exception("what some subscribers follow could not be told any more")
-            self._end(error)
+            self._end(shared_reason(error, self._request))
         else:
             self._finish()
         finally:
@@ -155,18 +162,27 @@ class Group(ABC):
 
     async def answer(self, told: Told[Any]) -> Answer:
         """What a thing that the stream tells is answered with. While the database is away it is not told with holes: it waits."""
-        while True:
-            session = Session(self._ctx)
-            result = await self._subscribed.execute(told.value, session)
+        for _ in range(ATTEMPTS):
+            result = await self._subscribed.execute(told.value, Session(self._ctx))
             if not _is_away(result):
-                return Answer(told.cursor, encoded(result, session.request_id))
+                break
+            await self._until_it_answers()
+        return Answer(told.cursor, encoded(result, self._request))
+
+    async def _until_it_answers(self) -> None:
+        """Wait until the database says anything at all."""
+        while True:
             await asyncio.sleep(PAUSE)
+            with suppress(*AWAY):
+                await now(self._ctx)
+                return
 
     def charge(self) -> None:
-        """Have each token pay for an event once, for all its members; those of one who cannot are told so, and nothing more."""
+        """Have each token pay for an event once, for all its members who are live; those of one who cannot are told so, and no more."""
         for members in list(self._payers.values()):
-            if refused := self.refusal(next(iter(members))):
-                for member in members:
+            live = (member for member in members if member.is_live)
+            if (one := next(live, None)) and (refused := self.refusal(one)):
+                for member in (one, *live):
                     member.end(refused)
 
     def refusal(self, member: Member) -> GraphQLError | None:
@@ -227,31 +243,35 @@ class ReplayedGroup(Group):
     async def _catch_up(self, member: Member) -> None:
         """Tell a member what he missed, until there is nothing more: then, at once, he is live."""
         while not member.is_live:
-            here = self._feed.position
             try:
-                await self._read_on(member)
+                here = await self._read_on(member)
             except AWAY:
                 await asyncio.sleep(PAUSE)
             else:
                 member.last = max(member.last, here)
                 member.is_live = self._feed.position == here
 
-    async def _read_on(self, member: Member) -> None:
-        """Tell a member what there is after what he has."""
-        recent = self._feed.since(member.last)
-        self._count_replay(recent)
-        missed = self._stream.replay(member.last) if recent is None else self._stream.meant(recent, member.last)
+    async def _read_on(self, member: Member) -> Cursor:
+        """Tell a member what there is after what he has; returns up to where that was."""
+        here, missed = self._missed(member.last)
         async with aclosing(missed):
             async for told in missed:
                 if refused := self.refusal(member):
                     raise refused
                 await member.write(await self._answer(told))
+        return here
 
-    def _count_replay(self, recent: list[Event] | None) -> None:
+    def _missed(self, after: Cursor) -> tuple[Cursor, AsyncGenerator[Told[Any], None]]:
+        """What there is after a cursor, from memory or from the table, and up to where that is."""
+        here, recent = self._feed.position, self._feed.since(after)
         if recent is None:
             self.load.replays_from_table += 1
-        elif recent:
-            self.load.replays_from_memory += 1
+            return here, self._stream.replay(after)
+        self.load.replays_from_memory += bool(recent)
+        if len(recent) > PAGE:
+            recent = recent[:PAGE]
+            here = recent[-1].cursor.past
+        return here, self._stream.meant(recent, after)
 
     async def follow(self) -> None:
         """Tell everybody who is live what happens; ends them, as they are to come again, when nothing more will be heard here."""
@@ -265,33 +285,41 @@ class ReplayedGroup(Group):
             self._begun.set()
             while not mailbox.closed:
                 events = await mailbox.take()
-                if mailbox.overflowed:
+                if mailbox.overflowed or (
+                    events and not await self._tell(self._stream.meant(events, self._position), events[-1].cursor.past)
+                ):
                     mailbox.overflowed = False
-                    await self._tell(self._stream.replay(self._position))
-                elif events:
-                    await self._tell(self._stream.meant(events, self._position))
-                    self._position = max(self._position, events[-1].cursor.past)
-                    self.load.delivered(time.monotonic() - mailbox.since)
+                    await self._tell_missed()
+                self.load.delivered(time.monotonic() - mailbox.since)
 
-    async def _tell(self, happening: AsyncGenerator[Told[Any], None]) -> None:
-        """Tell everybody who is live. Where the database goes away in between, what was not told is read when it is back."""
-        while True:
-            try:
-                return await self._tell_together(happening)
-            except AWAY:
+    async def _tell_missed(self) -> None:
+        """Tell everybody who is live what is not in the mailbox any more, or could not be read while the database was away."""
+        while self._position < self._feed.position:
+            upto, missed = self._missed(self._position)
+            if not await self._tell(missed, upto):
                 await asyncio.sleep(PAUSE)
-                happening = self._stream.replay(self._position)
+
+    async def _tell(self, happening: AsyncGenerator[Told[Any], None], upto: Cursor) -> bool:
+        """Tell everybody who is live what there is up to somewhere; whether the database was there for all of it."""
+        try:
+            await self._tell_together(happening)
+        except AWAY:
+            return False
+        self._position = max(self._position, upto)
+        return True
 
     async def _tell_together(self, happening: AsyncGenerator[Told[Any], None]) -> None:
         """The same, several things at once where there are several."""
         answers: list[Answer] = []
+        size = 0
         async with aclosing(happening):
             async for told in happening:
-                answers.append(await self._answer(told))
+                answers.append(answer := await self._answer(told))
+                size += len(answer.payload)
                 self.charge()
-                if len(answers) == TOGETHER:
+                if len(answers) == TOGETHER or size > BYTES:
                     await self._give(answers)
-                    answers = []
+                    answers, size = [], 0
         if answers:
             await self._give(answers)
 
@@ -309,7 +337,11 @@ class LatestGroup(Group):
 
     def __init__(self, subscribed: Subscribed, ctx: Context, stream: Latest[Any]) -> None:
         self._stream = stream
+        self._told: Told[Any] | None = None
         self._newest: Answer | None = None
+        """To what was told last, as it was executed last: at this time, by time.monotonic()."""
+        self._at = 0.0
+        self._refreshing = asyncio.Lock()
         super().__init__(subscribed, ctx)
 
     def member(self, session: Session, channel: Channel, subscribed: Subscribed) -> Member:
@@ -318,10 +350,22 @@ class LatestGroup(Group):
 
     async def tell(self, member: Member) -> None:
         """Tell a member how things are, and on until all is said."""
+        await self._refresh()
         member.is_live = True
         if self._newest is not None:
+            member.is_paid_ahead = False
             member.offer([self._newest])
         await member.stay()
+
+    async def _refresh(self) -> None:
+        """Execute once more what was told last, if that is long ago: what is nested in it may have changed since."""
+        async with self._refreshing:
+            told = self._told
+            if told is None or self._newest is None or self._at > time.monotonic() - SECONDS:
+                return
+            answer = await self.answer(told)
+            if told is self._told:
+                self._newest, self._at = answer, time.monotonic()
 
     async def follow(self) -> None:
         """Tell everybody how things are whenever that changed; ends them, as they are to come again, when it is not seen here any more."""
@@ -338,6 +382,7 @@ class LatestGroup(Group):
         """The same, as soon as the database says how they are."""
         async with aclosing(self._stream.values()) as values:
             async for told in values:
+                self._told, self._at = told, time.monotonic()
                 self._newest = await self.answer(told)
                 self.charge()
                 await self.hand_out([self._newest])

@@ -9,8 +9,8 @@ from domain.events import Cursor
 from schema.session import Session
 from server.graphql.channels import Answer, Channel
 
-# Answers that wait for one subscriber: 256 references, to bytes that all of the group share.
-ROOM = 256
+# Answers that wait for one subscriber: 256 references to bytes that all of the group share, and 4 MB of those, unless one alone is larger.
+ROOM, BYTES = 256, 4_000_000
 # So often within so many seconds somebody may have missed that much; then he is not kept up with by reading it for him again and again.
 MOST_MISSED, SECONDS = 4, 60.0
 
@@ -38,6 +38,7 @@ class Member:
         self._channel = channel
         self._newest_only = newest_only
         self._waiting: deque[Answer] = deque()
+        self._bytes = 0
         self._is_writing = False
         self._woken = asyncio.Event()
         self._is_over = False
@@ -49,20 +50,29 @@ class Member:
         """Tell him what he does not know yet, at once or as soon as he reads; if there is no room for it, he has to read on by himself."""
         if not self._newest_only and answers[0].cursor <= self.last:
             answers = [answer for answer in answers if answer.cursor > self.last]
-        if answers and not self._is_writing and self._channel.push(answers):
+        if answers and not self._is_writing and self._push(answers):
             self.last = answers[-1].cursor
         elif answers:
             self._keep(answers)
 
+    def _push(self, answers: Sequence[Answer]) -> bool:
+        try:
+            return self._channel.push(answers)
+        except Exception as error:  # whatever it is, the others are told
+            self.end(error)
+            return True
+
     def _keep(self, answers: Sequence[Answer]) -> None:
+        size = sum(len(answer.payload) for answer in answers)
         if self._newest_only:
             self.forget()
-        elif len(self._waiting) + len(answers) > ROOM:
+        elif self._waiting and (len(self._waiting) + len(answers) > ROOM or self._bytes + size > BYTES):
             self.forget()
             self.is_live = False
             self._woken.set()
             return
         self._waiting += answers
+        self._bytes += size
         self.load.waiting += len(answers)
         self._is_writing = True
         self._woken.set()
@@ -71,11 +81,13 @@ class Member:
         """What waits for him is not told."""
         self.load.waiting -= len(self._waiting)
         self._waiting.clear()
+        self._bytes = 0
 
     async def write(self, answer: Answer) -> None:
         """Tell him something that he had missed."""
         await self._channel.write([answer])
         self.last = answer.cursor
+        await asyncio.sleep(0)  # what all have read and a connection takes at once is waited for nowhere: nobody else would have a turn
 
     async def stay(self) -> bool:
         """Tell him what waits for him, whenever something does; returns whether all is said, or else he has missed something."""
@@ -85,7 +97,7 @@ class Member:
             while self._waiting:
                 await self._tell_what_waits()
             self._is_writing = False
-            if self._is_over or not self.is_live:
+            if self._why is None and (self._is_over or not self.is_live):
                 return self.is_live
 
     async def _tell_what_waits(self) -> None:
@@ -111,6 +123,7 @@ class Member:
         """Stop telling him anything, wherever that is."""
         if self._life is not None and self._why is None:
             self._why = why
+            self.is_live = False
             self._life.reschedule(asyncio.get_running_loop().time())
 
     async def live(self, telling: Awaitable[None]) -> None:
@@ -119,6 +132,6 @@ class Member:
             async with asyncio.timeout(None) as self._life:
                 await telling
         except TimeoutError as ended:
-            raise self._why or ended from None
+            raise (self._why or ended).with_traceback(None) from None  # of a reason that many share it would grow with each of them
         finally:
             self._life = None

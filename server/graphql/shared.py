@@ -26,17 +26,24 @@ class Shared:
     def __init__(self) -> None:
         self._made: OrderedDict[Cursor, _Made] = OrderedDict()
         self._bytes = 0
+        self._is_over = False
 
     async def get(self, cursor: Cursor, make: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer at this place, which goes on being made for others if one of those who wait for it goes away."""
+        if self._is_over:
+            return await make()
+        self._forget()
         made = self._made.get(cursor)
         if made is None:
-            self._forget()
-            made = self._made[cursor] = _Made(asyncio.ensure_future(self._keep(make())), time.monotonic())
+            made = self._made[cursor] = _Made(asyncio.create_task(self._keep(cursor, make())), time.monotonic())
         return await asyncio.shield(made.task)
 
-    async def _keep(self, making: Awaitable[Answer]) -> Answer:
-        answer = await making
+    async def _keep(self, cursor: Cursor, making: Awaitable[Answer]) -> Answer:
+        try:
+            answer = await making
+        except Exception:
+            self._made.pop(cursor, None)  # whoever comes next tries again
+            raise
         self._bytes += len(answer.payload)
         return answer
 
@@ -48,11 +55,11 @@ class Shared:
             if not first.task.done() or (first.at > old and self._bytes <= BYTES):
                 return
             self._made.popitem(last=False)
-            if not first.task.cancelled() and first.task.exception() is None:
-                self._bytes -= len(first.task.result().payload)
+            self._bytes -= len(first.task.result().payload)
 
     def close(self) -> None:
-        """Make nothing more."""
+        """Make nothing more; whoever still comes makes it for himself, and leaves nothing behind."""
+        self._is_over = True
         for made in self._made.values():
             made.task.cancel()
         self._made.clear()
