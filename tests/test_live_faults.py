@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
+import pytest
 
 from domain.requests import Request
-from resolvers import rollouts
+from resolvers import feed, rollouts
 from schema.nodes import node_id
 from server.settings import Settings
 from tests.conversation import Conversation
@@ -89,7 +90,11 @@ async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings
     assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
-async def test_clients_that_come_and_go_at_random_miss_nothing(database_url: str, settings: Settings) -> None:
+@pytest.mark.parametrize("recent", [feed.Ring.CAPACITY, 50])
+async def test_clients_that_come_and_go_at_random_miss_nothing(
+    database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, recent: int
+) -> None:
+    monkeypatch.setattr(feed.Ring, "CAPACITY", recent)
     async with a_world(settings, database_url, database_url, database_url) as world:
         followers = world.followers(Whims(patience=150, doze=0.3))
         async with at_work(*(follower.follow() for follower in followers)):
