@@ -266,7 +266,7 @@ class ReplayedGroup(Group):
         here, recent = self._feed.position, self._feed.since(after)
         if recent is None:
             self.load.replays_from_table += 1
-            return here, self._stream.replay(after)
+            return here, _until(here, self._stream.replay(after))
         self.load.replays_from_memory += bool(recent)
         if len(recent) > PAGE:
             recent = recent[:PAGE]
@@ -330,6 +330,15 @@ class ReplayedGroup(Group):
 
     async def _answer(self, told: Told[Any]) -> Answer:
         return await self._shared.get(told.cursor, lambda: self.answer(told))
+
+
+async def _until(here: Cursor, happening: AsyncGenerator[Told[Any], None]) -> AsyncGenerator[Told[Any], None]:
+    """What is told up to there. The table is ahead of what was published: a group that told more would be ahead of those who join it."""
+    async with aclosing(happening):
+        async for told in happening:
+            if told.cursor > here:
+                return
+            yield told
 
 
 class LatestGroup(Group):
