@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -125,22 +126,22 @@ class Schema(strawberry.Schema):
         """The source stream of a subscription that is valid and paid for; no more than that is kept of who asked."""
         document = operation.graphql_document
         assert document is not None, "it was validated"
-        executor: Any = PlainExecutor.build(
+        prepare = partial(
+            PlainExecutor.build,
             self._schema,
             document,
-            context_value=operation.context,
             raw_variable_values=operation.variables,
             operation_name=operation.operation_name,
         )
+        executor: Any = prepare(context_value=operation.context)
         if isinstance(executor, list):
             return PreExecutionError(None, executor)
         source: Any = create_source_event_stream(executor)
         source = await source if executor.is_awaitable(source) else source
         if isinstance(source, Result):
             return PreExecutionError(None, source.errors)
-        executor.context_value = None
         points = max(1, cost(self._schema, document, operation.operation_name, operation.variables))
-        return Subscribed(source, executor, selection(operation.query or "", executor, operation.variables), points)
+        return Subscribed(source, prepare, selection(operation.query or "", executor, operation.variables), points)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         request = getattr(execution_context and execution_context.context, "request_id", "")

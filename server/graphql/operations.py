@@ -24,7 +24,7 @@ class Operations:
     """What there is to execute, of the documents that may be asked for; and those who follow something."""
 
     def __init__(self, documents: Documents, schema: Schema = schema) -> None:
-        self._groups = Groups()
+        self.groups = Groups()
         self._documents = documents
         self._schema = schema
 
@@ -57,7 +57,7 @@ class Operations:
     async def tell(self, begun: Subscribed | ExecutionResult, session: Session, channel: Channel) -> None:
         """Tell what was answered, or what is followed until all is said; raises what else ends it."""
         if isinstance(begun, Subscribed):
-            await self._groups.tell(begun, session, channel)
+            await self.groups.tell(begun, session, channel)
         else:
             await channel.say(told(begun, session.request_id))
 

@@ -35,7 +35,7 @@ class Shared:
         self._forget()
         made = self._made.get(cursor)
         if made is None:
-            made = self._made[cursor] = _Made(asyncio.create_task(self._keep(cursor, make())), time.monotonic())
+            made = self._made[cursor] = _Made(asyncio.create_task(self._keep(cursor, make()), name="shared answer"), time.monotonic())
         return await asyncio.shield(made.task)
 
     async def _keep(self, cursor: Cursor, making: Awaitable[Answer]) -> Answer:
