@@ -123,7 +123,7 @@ class Schema(strawberry.Schema):
         return made
 
     async def _followed(self, operation: ExecutionContext) -> Subscribed | ExecutionResult:
-        """The source stream of a subscription that is valid and paid for; no more than that is kept of who asked."""
+        """The source stream of a subscription that is valid and paid for; no more is kept of who asked. Raises AWAY."""
         document = operation.graphql_document
         assert document is not None, "it was validated"
         prepare = partial(
@@ -139,6 +139,7 @@ class Schema(strawberry.Schema):
         source: Any = create_source_event_stream(executor)
         source = await source if executor.is_awaitable(source) else source
         if isinstance(source, Result):
+            _raise_if_away(source.errors or ())
             return PreExecutionError(None, source.errors)
         points = max(1, cost(self._schema, document, operation.operation_name, operation.variables))
         return Subscribed(source, prepare, selection(operation.query or "", executor, operation.variables), points)
@@ -149,6 +150,14 @@ class Schema(strawberry.Schema):
         for error in errors:
             if isinstance(error.original_error, AWAY):
                 log.warning("the database does not answer: %s (request %s)", error.original_error, request)
+
+
+def _raise_if_away(errors: Iterable[GraphQLError]) -> None:
+    """Raise what kept the database from answering. Told as an error it would end a subscription for good: clients come again only where
+    the connection ends."""
+    for error in errors:
+        if isinstance(error.original_error, AWAY):
+            raise error.original_error
 
 
 def _schema(*, is_sorted: bool = False) -> Schema:

@@ -1,116 +1,25 @@
 """Whoever follows something is told all of it, once and in the one order, whatever becomes of connections, processes and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
-from itertools import product
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
+import pytest
 
-from domain.actors import Actor
-from domain.events import Cursor
-from domain.ids import RolloutId
 from domain.requests import Request
-from resolvers import rollouts, tokens
-from resolvers.context import Context
-from resolvers.feed import Feed
-from resolvers.vault import Vault
+from resolvers import feed, rollouts
 from schema.nodes import node_id
-from server.process import running
 from server.settings import Settings
-from storage.database import Database
-from storage.migrate import migrate
-from tests.conftest import KEYS
-from tests.factories import a_rollout
+from tests.conversation import Conversation
+from tests.world import World, a_world, at_work, writing
 from tools.blackhole import EVERYBODY, LISTENER, blackhole
-from tools.followers import STEADY, Follower, Whims
-from tools.lines import Asked, over_events, over_websocket
+from tools.followers import Whims
 from tools.restartable import restartable
-from tools.writers import Writer, table
+from tools.writers import table
 
-OF_ONE = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor } }"
-OF_SOME = """
-subscription ($id: ID!, $after: String) { events(filter: {rollout: $id}, after: $after) { __typename ... on Event { cursor } } }"""
-OF_ALL = "subscription ($after: String) { events(after: $after) { __typename ... on Event { cursor } } }"
-BEGINNING = str(Cursor())
-DEVICES = 5
 COMES_AGAIN = {"cut off", "no connection", "closed with 1012", "closed with 1013", "answered with 503"}
-"""How connections may end when something is away for a while: the clients that others wrote connect again."""
-
-
-@dataclass
-class World:
-    """A rollout of which everything is written by the test, and servers that tell of it."""
-
-    operator: Context
-    rollout: RolloutId
-    urls: list[str]
-    token: str
-
-    def follower(self, name: str, way: Any, query: str, urls: Sequence[str], whims: Whims, begin: str | None) -> Follower:
-        """Who follows this by this way, on any of these servers."""
-        id_ = {} if query is OF_ALL else {"id": node_id("Rollout", self.rollout)}
-        asked = Asked(self.token, query, {**id_, "after": begin or BEGINNING})
-        return Follower(f"{name} about {query}", [partial(way, url, asked) for url in urls], begin, whims)
-
-    def followers(self, whims: Whims = STEADY, begin: str | None = None) -> list[Follower]:
-        """One by each way to each server for each subscription, and one by each who comes again to any."""
-        ways = {"websocket": over_websocket, "stream": over_events}
-        places = {**{f"server {at}": [url] for at, url in enumerate(self.urls, 1)}, "any server": self.urls}
-        return [
-            self.follower(f"{name} to {place}", way, query, urls, whims, begin)
-            for (name, way), (place, urls), query in product(ways.items(), places.items(), (OF_ONE, OF_SOME, OF_ALL))
-        ]
-
-    async def all_told(self, followers: Sequence[Follower], seconds: float = 20) -> None:
-        """Everybody is told everything, and as it is right."""
-        every, some = await table(self.operator.db), await table(self.operator.db, self.rollout)
-        tables = [every if OF_ALL in follower.name else some for follower in followers]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while any(follower.last != table[-1] for follower, table in zip(followers, tables, strict=True)):
-                    await asyncio.sleep(0.02)
-        accounts = [(follower.name, follower.account(table).mistakes) for follower, table in zip(followers, tables, strict=True)]
-        assert [account for account in accounts if account[1]] == []
-
-
-@asynccontextmanager
-async def a_world(settings: Settings, direct: str, *urls: str) -> AsyncIterator[World]:
-    """Servers on one database, reached by these ways."""
-    await migrate(direct)
-    async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(Database.connect(direct))
-        operator = Context(db, Feed(), Actor.operator("ops"), Vault(KEYS))
-        rollout = await a_rollout(operator, DEVICES)
-        await rollouts.request(operator, rollout.id, Request.PAUSE)
-        servers = [await stack.enter_async_context(running(settings, url)) for url in urls]
-        yield World(operator, rollout.id, [server.url for server in servers], await tokens.issue(db, "ops"))
-
-
-@asynccontextmanager
-async def at_work(*jobs: Awaitable[None]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """These go on for as long as the block runs; none may fail."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [end for end in ended if not isinstance(end, asyncio.CancelledError)] == []
-
-
-@asynccontextmanager
-async def writing(world: World, transactions: int = 0, writers: int = 9, pause: float = 0.01) -> AsyncIterator[None]:
-    """Events happen while the block runs, and after it until there were so many transactions."""
-    each = [Writer(world.operator.db, [world.rollout], DEVICES, seed) for seed in range(writers)]
-    async with at_work(*(writer.write_for_ever(pause) for writer in each)):
-        yield
-        while sum(writer.committed for writer in each) < transactions:
-            await asyncio.sleep(0.02)
+"""How connections may end while something is away: after these, clients that others wrote come again."""
 
 
 async def test_all_are_told_everything_once_in_one_order_whatever_becomes_of_listeners(database_url: str, settings: Settings) -> None:
@@ -164,6 +73,7 @@ async def test_a_server_that_is_cut_off_from_its_database_for_a_while_tells_all_
                 hole.reset()
                 await asyncio.sleep(0.5)
             await world.all_told(followers)
+    assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
 async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings: Settings) -> None:
@@ -177,12 +87,108 @@ async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings
                         await outage()
                     await asyncio.sleep(0.5)
                 await world.all_told(followers)
+    assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
-async def test_clients_that_come_and_go_at_random_miss_nothing(database_url: str, settings: Settings) -> None:
+@pytest.mark.parametrize("recent", [feed.Ring.CAPACITY, 50])
+async def test_clients_that_come_and_go_at_random_miss_nothing(
+    database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, recent: int
+) -> None:
+    monkeypatch.setattr(feed.Ring, "CAPACITY", recent)
     async with a_world(settings, database_url, database_url, database_url) as world:
         followers = world.followers(Whims(patience=150, doze=0.3))
         async with at_work(*(follower.follow() for follower in followers)):
             async with writing(world, 400):
                 pass
             await world.all_told(followers)
+    assert [follower.ends for follower in followers] == [{}] * len(followers)
+
+
+# Read, then follow
+
+SNAPSHOT = """
+query ($id: ID!, $after: String) {
+  eventCursor
+  node(id: $id) { ... on Rollout { revision events(first: 100, after: $after) { nodes { cursor revision } pageInfo { hasNextPage } } } }
+}"""
+PROGRESS = "subscription ($id: ID!) { rolloutProgress(id: $id) { revision cursor } }"
+FOLLOWED = """
+subscription ($id: ID!, $after: String) { events(filter: {rollout: $id}, after: $after) { ... on Event { cursor revision } } }"""
+
+
+@dataclass
+class Glance:
+    """What somebody read at one moment, and what he was told from there on."""
+
+    revision: int
+    read: list[Any]
+    told: list[Any]
+
+    def is_whole(self, places: dict[str, int]) -> bool:
+        """Whether nothing that happened between the first and the last of it is missing."""
+        found = sorted({places[event["cursor"]] for event in (*self.read, *self.told)})
+        return found == list(range(found[0], found[-1] + 1))
+
+    def continues(self) -> bool:
+        """Whether every move after the snapshot's is told."""
+        moves = {event["revision"] for event in (*self.read, *self.told) if event["revision"] is not None}
+        later = sorted(move for move in moves if move > self.revision)
+        return later == list(range(self.revision + 1, self.revision + 1 + len(later)))
+
+
+async def test_whoever_reads_and_then_follows_has_no_gap_between(database_url: str, settings: Settings) -> None:
+    generous = replace(settings, graphql_points=10**9)
+    async with a_world(generous, database_url, database_url, database_url) as world:
+        async with writing(world), at_work(_keep_moving(world)):
+            glances = await asyncio.gather(*(_glances(world, url, 40) for url in world.urls * 13))
+        places = {cursor: place for place, cursor in enumerate(await table(world.operator.db, world.rollout))}
+        seen = [glance for some in glances for glance in some]
+
+    assert len(seen) > 1000
+    assert [glance for glance in seen if not glance.is_whole(places)] == []
+    assert [glance for glance in seen if not glance.continues()] == []
+    assert sum(glance.told[-1]["cursor"] > glance.read[-1]["cursor"] for glance in seen if glance.read) > 100
+    assert len({glance.revision for glance in seen}) > 10
+
+
+async def _keep_moving(world: World) -> None:
+    """The rollout goes on and is paused again, each a move."""
+    while True:
+        for request in (Request.RESUME, Request.PAUSE):
+            await rollouts.request(world.operator, world.rollout, request)
+            await asyncio.sleep(0.05)
+
+
+async def _glances(world: World, url: str, times: int) -> list[Glance]:
+    """What somebody sees who so many times reads, now this and now that, and follows; always on one WebSocket."""
+    glances: list[Glance] = []
+    known: str | None = None
+    async with Conversation.on(url, world.token) as conversation:
+        for number in range(times):
+            rollout = node_id("Rollout", world.rollout)
+            glance = await (_of_progress(conversation, rollout) if number % 2 else _of_events(conversation, rollout, known))
+            known = glance.told[-1]["cursor"]
+            glances.append(glance)
+    return glances
+
+
+async def _of_events(conversation: Conversation, rollout: str, known: str | None) -> Glance:
+    """All that happened after what is known, as lists have it, and what happened then."""
+    first = await conversation.asked(SNAPSHOT, id=rollout, after=known)
+    page = first["node"]["events"]
+    read = page["nodes"]
+    while page["pageInfo"]["hasNextPage"]:
+        page = (await conversation.asked(SNAPSHOT, id=rollout, after=read[-1]["cursor"]))["node"]["events"]
+        read += page["nodes"]
+    return Glance(first["node"]["revision"], read, await _followed(conversation, rollout, first["eventCursor"]))
+
+
+async def _of_progress(conversation: Conversation, rollout: str) -> Glance:
+    """Where the rollout is, and what happened then."""
+    [told] = await conversation.told(PROGRESS, 1, id=rollout)
+    progress = told["rolloutProgress"]
+    return Glance(progress["revision"], [], await _followed(conversation, rollout, progress["cursor"]))
+
+
+async def _followed(conversation: Conversation, rollout: str, after: str) -> list[Any]:
+    return [told["events"] for told in await conversation.told(FOLLOWED, 3, id=rollout, after=after)]

@@ -68,7 +68,7 @@ class Follower:
             deed = self._dice.choice(("leaves", "is cut off", "dozes"))
             self.deeds[deed] += 1
             if deed != "dozes":
-                return line.abort() if deed == "is cut off" else None
+                return line.transport.abort() if deed == "is cut off" else None
             await asyncio.sleep(self._dice.random() * self._whims.doze)
 
     def account(self, table: Sequence[str]) -> "Account":

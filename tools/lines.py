@@ -1,7 +1,11 @@
 """Connections on which a server tells what is subscribed to: a WebSocket, or server-sent events."""
 
+import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from ctypes import addressof, create_string_buffer
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +17,8 @@ from websockets.typing import Subprotocol
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 _FOR_EVER = aiohttp.ClientTimeout(total=None, sock_connect=10)
+_RETURN, _ATTACH_FILTER = 0x06, 26
+"""BPF_RET and SO_ATTACH_FILTER: of a packet so many bytes are let in as the program returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,9 @@ class Line(Protocol):
     async def hear(self) -> Any:
         """The data of what is told next; raises Ended."""
 
-    def abort(self) -> None:
-        """Be gone, without a word to the other side."""
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What it runs on; to abort it is to be gone without a word about it."""
 
 
 @asynccontextmanager
@@ -48,10 +55,11 @@ async def over_websocket(url: str, asked: Asked, last: str | None) -> AsyncItera
     resumed = asked.variables if last is None else {**asked.variables, "after": last}
     address = f"{url.replace('http', 'ws', 1)}/graphql"
     try:
-        async with connect(address, subprotocols=[PROTOCOL], proxy=None, compression=None, ping_interval=None, close_timeout=2) as socket:
-            await socket.send(_said({"type": "connection_init", "payload": {"Authorization": f"Bearer {asked.token}"}}))
-            await socket.send(_said({"type": "subscribe", "id": "1", "payload": {"query": asked.query, "variables": resumed}}))
-            yield _Socket(socket)
+        async with connect(address, subprotocols=[PROTOCOL], proxy=None, compression=None, ping_interval=None, close_timeout=1) as ws:
+            await ws.send(_said({"type": "connection_init", "payload": {"Authorization": f"Bearer {asked.token}"}}))
+            await ws.send(_said({"type": "subscribe", "id": "1", "payload": {"query": asked.query, "variables": resumed}}))
+            yield _Socket(ws)
+            await _leave(ws)
     except ConnectionClosed as closed:
         raise Ended(f"closed with {closed.rcvd.code}" if closed.rcvd else "cut off") from closed
     except (InvalidHandshake, InvalidMessage, OSError, EOFError) as refused:
@@ -78,12 +86,12 @@ async def over_events(url: str, asked: Asked, last: str | None) -> AsyncIterator
 
 
 class _Socket:
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, ws: ClientConnection) -> None:
+        self._ws = ws
 
     async def hear(self) -> Any:
         while True:
-            message = orjson.loads(await self._socket.recv())
+            message = orjson.loads(await self._ws.recv())
             match message["type"]:
                 case "next":
                     return _data(message["payload"])
@@ -92,8 +100,9 @@ class _Socket:
                 case "complete":
                     raise Ended("complete")
 
-    def abort(self) -> None:
-        self._socket.transport.abort()
+    @property
+    def transport(self) -> asyncio.Transport:
+        return self._ws.transport
 
 
 class _Stream:
@@ -110,10 +119,27 @@ class _Stream:
                     raise Ended("complete")
         raise Ended("cut off")
 
-    def abort(self) -> None:
+    @property
+    def transport(self) -> asyncio.Transport:
         assert self._response.connection is not None, "it is read"
         assert self._response.connection.transport is not None
-        self._response.connection.transport.abort()
+        return self._response.connection.transport
+
+
+def fall_silent(transport: asyncio.Transport) -> None:
+    """As if the cable was cut: our kernel drops, unacknowledged, whatever comes on this connection. Linux can do that, for anybody."""
+    instruction = create_string_buffer(struct.pack("HBBI", _RETURN, 0, 0, 0))
+    program = struct.pack("HP", 1, addressof(instruction))
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+
+
+async def _leave(ws: ClientConnection) -> None:
+    """Say goodbye. What is told meanwhile has to be taken in, or the other's goodbye, which comes after it, is waited for in vain."""
+    closing = asyncio.create_task(ws.close())
+    with suppress(ConnectionClosed):
+        while True:
+            await ws.recv()
+    await closing
 
 
 def _said(message: dict[str, Any]) -> str:

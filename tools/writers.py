@@ -92,8 +92,10 @@ async def table(db: Database, rollout: RolloutId | None = None) -> list[str]:
             """
             select xid::text, seq, part
               from events,
-                   lateral (select (data ->> 'end_rank')::integer - (data ->> 'first_rank')::integer as devices) as reached,
-                   lateral generate_series(0, case when type in ('image.batch_started', 'image.batch_widened') then devices else 0 end) as part
+                   lateral (select (data ->> 'end_rank')::integer - (data ->> 'first_rank')::integer as devices) as those,
+                   lateral generate_series(
+                       0, case when type in ('image.batch_started', 'image.batch_widened') then devices else 0 end
+                   ) as part
              where delivery_id is null and entry_id is null and ($1::bigint is null or rollout_id = $1)
              order by events.xid, seq, part
             """,
