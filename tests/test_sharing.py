@@ -29,7 +29,7 @@ from storage import events
 from tests.clock import MovableClock
 from tests.factories import a_rollout
 from tests.fuses import Fuse, an_instance, no_fuse_is_left
-from tests.subscribers import ROLLOUT, Audience, Ear, Subscriber, an_audience, happens
+from tests.subscribers import ROLLOUT, Audience, Ear, Subscriber, an_audience, happens, settled
 
 __all__ = ["no_fuse_is_left"]
 NESTED = (
@@ -49,6 +49,7 @@ async def audience(operator: Context) -> AsyncIterator[Audience]:
 
 async def table(ctx: Context, after: Cursor = Cursor()) -> list[Cursor]:  # noqa: B008 – frozen
     """What is to be told of the rollout after a cursor."""
+    await settled(ctx)
     return [event.cursor for event in await use.page(ctx, RolloutId(1), after, 100_000)]
 
 
