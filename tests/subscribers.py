@@ -144,6 +144,7 @@ async def _running() -> set[str]:
 @asynccontextmanager
 async def an_audience(ctx: Context) -> AsyncIterator[Audience]:
     """Of a process that hears of what is committed; at the end everybody leaves, and nothing is left of them."""
+    await settled(ctx)
     relay = await Relay.beginning(ctx.db, ctx.feed, ctx.feed.bells.ring)
     audience = Audience(ctx)
     async with ctx.feed.running():
@@ -155,6 +156,13 @@ async def an_audience(ctx: Context) -> AsyncIterator[Audience]:
             relaying.cancel()
             await asyncio.wait([relaying])
             await audience.gone()
+
+
+async def settled(ctx: Context) -> None:
+    """Wait until readers see all that happened: who writes elsewhere in the cluster holds that up."""
+    async with asyncio.timeout(10), ctx.db.reading() as conn:
+        while await conn.fetchval("select (select count(*) from events) <> (select count(*) from settled_events)"):
+            await asyncio.sleep(0.01)
 
 
 async def happens(ctx: Context, times: int = 1, **data: Any) -> None:
