@@ -87,8 +87,8 @@ class EventFilterInput:
     fleet: str | None = strawberry.field(description="Of rollouts for this fleet alone.", default=None)
     statuses: list[Status] | None = strawberry.field(description="Of rollouts that had come to one of these states by then.", default=None)
     types: list[EventType] | None = strawberry.field(
-        description="Of one of these types. Where it is null, all; but of the devices of a batch `DEVICE_SCHEDULED` is told one by one only to "
-        "those who name it, or follow one rollout.",
+        description="Of one of these types; null is all. But `DEVICE_SCHEDULED`, for each device of a batch, is told only to those who "
+        "name it, or follow one rollout.",
         default=None,
     )
 

@@ -18,7 +18,7 @@ from tests.clock import MovableClock
 from tests.factories import a_rollout
 from tests.following import replay, table
 
-EVERYTHING = EventFilter()
+EVERYTHING = EventFilter(types=tuple(EventType))
 DAY = timedelta(days=1)
 
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from domain.requests import Request
-from resolvers import feed, rollouts
+from resolvers import ring, rollouts
 from server.settings import Settings
 from tests.world import a_world, all_are_told, writing
 from tools.blackhole import EVERYBODY, LISTENER, blackhole
@@ -87,11 +87,11 @@ async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings
     assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
-@pytest.mark.parametrize("recent", [feed.Ring.CAPACITY, 50])
+@pytest.mark.parametrize("recent", [ring.Ring.CAPACITY, 50])
 async def test_clients_that_come_and_go_at_random_miss_nothing(
     database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, recent: int
 ) -> None:
-    monkeypatch.setattr(feed.Ring, "CAPACITY", recent)
+    monkeypatch.setattr(ring.Ring, "CAPACITY", recent)
     async with a_world(settings, database_url, database_url, database_url) as world:
         followers = world.followers(Whims(patience=150, doze=0.3))
         async with at_work(*(follower.follow() for follower in followers)):

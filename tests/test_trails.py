@@ -16,7 +16,7 @@ from domain.catalogue import Standing
 from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Endpoint, Scheme, Sender
 from domain.errors import Forbidden
-from domain.events import Cursor, EventFilter
+from domain.events import Cursor, EventFilter, EventType
 from domain.fleet import Chosen, DeviceFilter
 from domain.ids import DeliveryId, EndpointId, EntryId, RolloutId
 from domain.images import Image
@@ -170,7 +170,7 @@ async def test_events_that_everybody_reads_say_nothing_of_webhooks_and_of_the_au
     hidden = {Cursor(int(row["xid"]), row["seq"]) for row in rows}
     assert len(hidden) == 3
 
-    told = {one.cursor async for one in (await events.stream(operator, EventFilter(), Cursor())).replay(Cursor())}
+    told = {one.cursor async for one in (await events.stream(operator, EventFilter(types=tuple(EventType)), Cursor())).replay(Cursor())}
     of_rollout = {event.cursor for event in await events.page(operator, RolloutId(1), Cursor(), 1000)}
 
     assert of_rollout
