@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+from strawberry.types import ExecutionResult
 
 from domain.events import Cursor, EventType
 from domain.ids import RolloutId
@@ -104,7 +105,9 @@ class Audience:
         self.operations = Operations(Documents())
         self._subscribers: list[Subscriber] = []
 
-    async def begun(self, query: str, ctx: Context | None = None, budget: Budget | None = None, **variables: Any) -> tuple[Any, Session]:
+    async def begun(
+        self, query: str, ctx: Context | None = None, budget: Budget | None = None, **variables: Any
+    ) -> tuple[Subscribed | ExecutionResult, Session]:
         """What a subscription follows, or why it may not."""
         session = Session(ctx or self.ctx, budget)
         return await self.operations.begin(Asked(query, variables=variables), session), session
@@ -112,8 +115,10 @@ class Audience:
     async def subscribe(
         self, query: str = EVENTS, ear: Ear | None = None, ctx: Context | None = None, budget: Budget | None = None, **variables: Any
     ) -> Subscriber:
-        """Somebody who may follow this."""
+        """Somebody who may follow this; told that the database is away, he asks again."""
         begun, session = await self.begun(query, ctx, budget, **variables)
+        while isinstance(begun, ExecutionResult) and "try again" in str(begun.errors):
+            begun, session = await self.begun(query, ctx, budget, **variables)
         assert isinstance(begun, Subscribed), begun.errors
         ear = ear or Ear()
         subscriber = Subscriber(ear, asyncio.create_task(self.operations.tell(begun, session, ear), name="subscriber"))
