@@ -33,20 +33,18 @@ def reached(batch: Event, but_first: int) -> Reached:
 
 def scheduled(batch: Event, rank: int, device: str) -> Event:
     """What a batch means for a device."""
-    return replace(
-        batch,
-        cursor=replace(batch.cursor, part=rank - batch.data["first_rank"] + 1),
-        type=EventType.DEVICE_SCHEDULED,
-        device_uuid=device,
-        data={"batch_number": batch.data["batch_number"], "image": batch.data["image"]},
-    )
+    part = rank - batch.data["first_rank"] + 1
+    return Event(
+        Cursor(batch.cursor.xid, batch.cursor.seq, part), batch.at, EventType.DEVICE_SCHEDULED, batch.rollout_id, batch.revision, device,
+        {"batch_number": batch.data["batch_number"], "image": batch.data["image"]}, batch.policy_id, batch.fleet, batch.status,
+    )  # fmt: skip
 
 
 class Batches:
     """What was last read of batches in one process: when one opens, or everybody comes back after it did, all want the same devices."""
 
     ROOM = 20
-    """Pages that are kept: some ten megabytes."""
+    """Pages that are kept: some five megabytes."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[tuple[Cursor, int], list[Event]] = OrderedDict()

@@ -11,7 +11,7 @@ from resolvers.changing import Change, changing
 from resolvers.feed import Feed
 from resolvers.load import Load
 from resolvers.vault import Vault
-from resolvers.watched import Devices
+from resolvers.watches import Watches
 from storage.database import Database
 
 AWAY: tuple[type[Exception], ...] = Database.unavailable
@@ -34,8 +34,8 @@ class Context:
     """Of this process."""
     request_id: str | None = None
     """What the log and the answer call the request."""
-    watched: Devices = field(default_factory=Devices)
-    """The devices that somebody watches in this process."""
+    watches: Watches = field(default_factory=Watches)
+    """What somebody watches in this process."""
 
     def changing(self, action: Action) -> AbstractAsyncContextManager[Change]:
         """A transaction in which the actor, who must be allowed to, does this; what it changes goes on record with it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic
 
 from resolvers.bells import Bell
@@ -10,14 +11,22 @@ AT_LEAST_EVERY = 1.0
 """Seconds after which is looked though nobody rang: a notification may be lost, and time alone changes things, as when a soak ends."""
 
 
-class Looking:
-    """Looks when the bell rings, and at rest otherwise: so many times as long as the last look took, at the least."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much of the time is spent on looking."""
 
-    def __init__(self, bell: Bell, *, apart: float, rests: float) -> None:
+    apart: float
+    """Seconds between two looks at the least, so that a burst is looked at as one."""
+    rests: int
+    """After a look so many times as long as it took, at the least."""
+
+
+class Looking:
+    """Looks when the bell rings, once a second anyway, and as often as its pace allows."""
+
+    def __init__(self, bell: Bell, pace: Pace) -> None:
         self._bell = bell
-        self._apart = apart
-        """Seconds between two looks at the least, so that a burst is looked at as one."""
-        self._rests = rests
+        self._pace = pace
         self._may_at = self._must_at = 0.0
 
     @contextmanager
@@ -28,7 +37,7 @@ class Looking:
             yield
         finally:
             ended = monotonic()
-            self._may_at = max(began + self._apart, ended + self._rests * (ended - began))
+            self._may_at = max(began + self._pace.apart, ended + self._pace.rests * (ended - began))
             self._must_at = max(self._may_at, began + AT_LEAST_EVERY)
 
     async def again(self) -> None:

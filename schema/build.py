@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -122,25 +123,26 @@ class Schema(strawberry.Schema):
         return made
 
     async def _followed(self, operation: ExecutionContext) -> Subscribed | ExecutionResult:
-        """The source stream of a subscription that is valid and paid for; no more than that is kept of who asked."""
+        """The source stream of a subscription that is valid and paid for; no more is kept of who asked. Raises AWAY."""
         document = operation.graphql_document
         assert document is not None, "it was validated"
-        executor: Any = PlainExecutor.build(
+        prepare = partial(
+            PlainExecutor.build,
             self._schema,
             document,
-            context_value=operation.context,
             raw_variable_values=operation.variables,
             operation_name=operation.operation_name,
         )
+        executor: Any = prepare(context_value=operation.context)
         if isinstance(executor, list):
             return PreExecutionError(None, executor)
         source: Any = create_source_event_stream(executor)
         source = await source if executor.is_awaitable(source) else source
         if isinstance(source, Result):
+            _raise_if_away(source.errors or ())
             return PreExecutionError(None, source.errors)
-        executor.context_value = None
         points = max(1, cost(self._schema, document, operation.operation_name, operation.variables))
-        return Subscribed(source, executor, selection(operation.query or "", executor, operation.variables), points)
+        return Subscribed(source, prepare, selection(operation.query or "", executor, operation.variables), points)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         request = getattr(execution_context and execution_context.context, "request_id", "")
@@ -148,6 +150,14 @@ class Schema(strawberry.Schema):
         for error in errors:
             if isinstance(error.original_error, AWAY):
                 log.warning("the database does not answer: %s (request %s)", error.original_error, request)
+
+
+def _raise_if_away(errors: Iterable[GraphQLError]) -> None:
+    """Raise what kept the database from answering. Told as an error it would end a subscription for good: clients come again only where
+    the connection ends."""
+    for error in errors:
+        if isinstance(error.original_error, AWAY):
+            raise error.original_error
 
 
 def _schema(*, is_sorted: bool = False) -> Schema:

@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 
 from resolvers.streams import Stream
 
-T = TypeVar("T")
 Shown = TypeVar("Shown")
 
 

@@ -19,12 +19,15 @@ from domain.statuses import Status
 from monitor.reconciler import reconcile
 from resolvers import events as use
 from resolvers.context import Context
-from resolvers.feed import Feed, Mailbox, Ring
+from resolvers.feed import Feed
+from resolvers.mailboxes import Mailbox
+from resolvers.ring import Ring
 from storage import events
-from storage.database import Database
+from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, everybody_says
 from tests.field import Field
-from tests.following import follow, published, relaying, replay
+from tests.following import follow, published, relaying, replay, table
+from tests.fuses import Fuse, an_instance
 from tests.stories import many_stories
 from tools.crowd import crowd
 from tools.pushing import pushed
@@ -75,24 +78,36 @@ async def test_whoever_begins_to_follow_is_given_exactly_what_comes_after_the_po
     happened = _events(dice, 200)
     async with feed.running(), AsyncExitStack() as following:
         feed.begin(Cursor(1))
+        coming = asyncio.create_task(_come(feed, dice, followers, following))
         for page in _pages(happened, dice):
-            for _ in range(dice.randrange(3)):
-                rollout = dice.choice([FIRST, SECOND, None])
-                mailbox = await following.enter_async_context(feed.follow(rollout))
-                followers.append(Follower(rollout, mailbox, feed.position, []))
             await feed.publish(page)
             assert feed.position == page[-1].cursor.past
-            for _ in range(dice.randrange(4)):
-                await asyncio.sleep(0)
-            for follower in dice.choices(followers, k=min(3, len(followers))):
-                follower.take()
+            await _pass(dice)
+        coming.cancel()
         await asyncio.sleep(0.01)
 
+    assert len(followers) > 10
     for follower in followers:
         follower.take()
         wanted = [event for event in happened if follower.rollout in (None, event.rollout_id)]
         assert follower.seen == [event for event in wanted if event.cursor > follower.begun]
         assert not follower.mailbox.overflowed
+
+
+async def _come(feed: Feed, dice: random.Random, followers: list[Follower], following: AsyncExitStack) -> None:
+    """New ones, again and again; some who are there look into their mailboxes."""
+    while True:
+        rollout = dice.choice([FIRST, SECOND, None])
+        mailbox = await following.enter_async_context(feed.follow(rollout))
+        followers.append(Follower(rollout, mailbox, feed.position, []))
+        for follower in dice.choices(followers, k=3):
+            follower.take()
+        await _pass(dice)
+
+
+async def _pass(dice: random.Random) -> None:
+    for _ in range(dice.randrange(4)):
+        await asyncio.sleep(0)
 
 
 async def test_the_position_begins_where_everything_is_settled_and_moves_with_whatever_happens(operator: Context) -> None:
@@ -104,7 +119,7 @@ async def test_the_position_begins_where_everything_is_settled_and_moves_with_wh
             await events.record(conn, EventType.DEVICE_OFFLINE, await operator.db.now(conn))
         await published(operator)
 
-    [old, new] = await _table(operator.db)
+    [old, new] = await table(operator.db)
     assert old.cursor < begun < new.cursor
     assert operator.feed.position == new.cursor.past
     assert operator.feed.lag is not None
@@ -153,6 +168,24 @@ async def test_what_is_remembered_is_what_the_table_tells_after_any_cursor_also_
             assert [told.cursor for told in remembered] == [cursor for cursor in whole if cursor > after]
 
 
+async def test_the_devices_of_a_batch_are_read_once_however_many_are_told_of_it(
+    operator: Context, database_url: str, clock: MovableClock
+) -> None:
+    await a_rollout(operator, 1200, update_strategy="auto")
+    async with an_instance(database_url, clock) as db:
+        stream = await use.stream(replace(operator, db=db), EVERYTHING, Cursor())
+        happened, before = await table(db), Fuse.statements
+        told = await asyncio.gather(*(_told(stream, happened) for _ in range(50)))
+
+        assert Fuse.statements - before == 3  # a page of five hundred each
+    assert all(one == told[0] for one in told)
+    assert len({event.device_uuid for event in told[0]} - {None}) == 1200
+
+
+async def _told(stream: use.RolloutEvents, happened: Sequence[Event]) -> list[Event]:
+    return [told.value async for told in stream.meant(happened, Cursor())]
+
+
 # Filters
 
 
@@ -196,7 +229,7 @@ async def _watching(ctx: Context, dice: random.Random, watchers: list[Watcher]) 
 
         async def come() -> None:
             while True:
-                places = [None, Cursor(), *(event.cursor for event in await _table(ctx.db))]
+                places = [None, Cursor(), *(event.cursor for event in await table(ctx.db))]
                 wanted = dice.choice([EVERYTHING, *(_a_filter(dice) for _ in range(4))])
                 with suppress(NotFound):
                     stream = await use.stream(ctx, wanted, dice.choice(places))
@@ -207,11 +240,6 @@ async def _watching(ctx: Context, dice: random.Random, watchers: list[Watcher]) 
         coming = group.create_task(come())
         yield
         coming.cancel()
-
-
-async def _table(db: Database) -> list[Event]:
-    async with db.reading() as conn:
-        return await events.page(conn, Cursor(), 10_000)
 
 
 async def test_live_and_replayed_whatever_is_asked_for_is_told_the_same(field: Field) -> None:

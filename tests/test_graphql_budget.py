@@ -10,6 +10,7 @@ from schema.nodes import node_id
 from server.process import Running
 from server.settings import Settings
 from tests.api import Api
+from tests.test_graphql_callers import holder
 from tests.test_graphql_sse import AS_EVENTS, said
 from tests.transports import NEW, OLD, TYPENAME, asked, endless, known, received, subscribe
 
@@ -36,11 +37,11 @@ async def test_every_answer_says_what_it_cost_and_what_is_left(api: Api) -> None
     assert (over_a_socket["requested"], over_a_socket["limit"]) == (1, LIMIT)
 
 
-async def test_each_further_event_costs_as_much_and_ends_the_subscription_when_nothing_is_left(api: Api) -> None:
+async def test_each_further_event_costs_as_much_and_ends_the_subscription_when_nothing_is_left(server: Running, api: Api) -> None:
     await endless(api)
     page = "devices(first: 100) { nodes { id } }"
     dear = f'subscription {{ rolloutEvents(id: "{node_id("Rollout", 1)}") {{ rollout {{ a: {page} b: {page} c: {page} }} }} }}'
-    async with known(api) as ws:
+    async with holder(server, Role.READER) as reader, known(reader) as ws:
         await subscribe(ws, dear)
         answers = [await received(ws)]
         while answers[-1]["type"] == "next":

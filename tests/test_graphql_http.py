@@ -207,7 +207,8 @@ class TestOrigins:
         return replace(settings, allowed_origins=frozenset({"https://fleet.example"}))
 
     async def test_a_page_of_an_origin_that_is_set_may_ask_and_no_other(self, api: Api) -> None:
-        preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+        wanted = "authorization,content-type,last-event-id"
+        preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": wanted}
         for origin, allowed in (("https://fleet.example", "https://fleet.example"), ("https://evil.example", None), ("null", None)):
             async with api.http.options("/graphql", headers={"Origin": origin, **preflight}) as response:
                 assert (response.ok, response.headers.get("access-control-allow-origin")) == (allowed is not None, allowed)

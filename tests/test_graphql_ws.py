@@ -293,7 +293,7 @@ class Flood:
 
 async def _too_much(channel: Channel) -> None:
     while True:
-        await channel.write([Answer(Cursor(), b"x" * 60_000)])
+        await channel.write([Answer(Cursor(), b"x" * 60_000, b"")])
 
 
 @asynccontextmanager

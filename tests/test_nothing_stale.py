@@ -1,14 +1,11 @@
 """No device is told anything older than it was told before, whatever becomes of the connections, PostgreSQL, clocks and processes."""
 
 import asyncio
-import os
 import random
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,18 +13,15 @@ import pytest
 from resolvers import targets, tokens
 from resolvers.context import Context
 from schema.nodes import node_id
-from server import embedded
-from server.embedded import embedded_postgres
 from server.process import running
 from server.settings import Settings
 from storage.database import Database
 from tests.api import Agent, Api, eventually, image_of, mutation_of, nth, web
-from tests.blackhole import EVERYBODY, LISTENER, POLLS, POOL, Blackhole, blackhole
 from tests.clock import MovableClock
 from tests.conftest import SECRET
 from tests.processes import a_process
-
-QUICK = {"fsync": "off", "full_page_writes": "off"}
+from tools.blackhole import EVERYBODY, LISTENER, POLLS, POOL, Blackhole, blackhole
+from tools.restartable import Restartable, restartable
 
 
 @dataclass
@@ -201,41 +195,27 @@ async def _new_image(agent: Agent) -> str | None:
 # PostgreSQL restarted
 
 
-@dataclass
-class Restartable:
-    """A PostgreSQL of this test's own."""
-
-    url: str
-    home: embedded._Home
-
-    async def restart(self) -> None:
-        """As an operator would."""
-        await asyncio.to_thread(self.home.stop)
-        await asyncio.to_thread(self.home.start, QUICK)
-
-    async def write_unheard(self, uuid: str, image: str) -> None:
-        """Another image by hand, with the triggers that tell of it disabled."""
-        conn = await asyncpg.connect(self.url)
-        await conn.execute("set session_replication_role = replica")
-        await conn.execute("update services set image = $2 where device_id = (select id from devices where uuid = $1)", uuid, image)
-        await conn.execute("update targets set version = version + 1 where device_id = (select id from devices where uuid = $1)", uuid)
-        await conn.close()
-
-    async def cut_everybody_off(self) -> None:
-        """All connections but this one end."""
-        conn = await asyncpg.connect(self.url)
-        await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollwave%'")
-        await conn.close()
-
-
 @pytest.fixture
 async def postgres() -> AsyncIterator[Restartable]:
     """It may be restarted without anybody else noticing."""
-    with tempfile.TemporaryDirectory(prefix="rollwave-", dir="/tmp") as path:
-        os.chmod(path, 0o755)  # noqa: PTH101 – as root the server runs under another user, who has to get in
-        data = Path(path) / "data"
-        with embedded_postgres(data, QUICK) as url:
-            yield Restartable(url, embedded._Home(data.resolve(), embedded._owner()))
+    with restartable() as postgres:
+        yield postgres
+
+
+async def _written_unheard(url: str, uuid: str, image: str) -> None:
+    """Another image by hand, with the triggers that tell of it disabled."""
+    conn = await asyncpg.connect(url)
+    await conn.execute("set session_replication_role = replica")
+    await conn.execute("update services set image = $2 where device_id = (select id from devices where uuid = $1)", uuid, image)
+    await conn.execute("update targets set version = version + 1 where device_id = (select id from devices where uuid = $1)", uuid)
+    await conn.close()
+
+
+async def _everybody_cut_off(url: str) -> None:
+    """All connections but this one end."""
+    conn = await asyncpg.connect(url)
+    await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollwave%'")
+    await conn.close()
 
 
 async def test_after_a_restart_of_postgresql_nothing_is_remembered_from_before(postgres: Restartable, settings: Settings) -> None:
@@ -243,7 +223,7 @@ async def test_after_a_restart_of_postgresql_nothing_is_remembered_from_before(p
         agent = await api.device(nth(1), web("nginx:1.0.0"))
         for _ in range(3):  # the second learns that it has just changed
             await agent.poll()
-        await postgres.write_unheard(agent.uuid, "nginx:2.0.0")
+        await _written_unheard(postgres.url, agent.uuid, "nginx:2.0.0")
         assert (await agent.poll())[0] == 304, "it is told from memory, for nobody could hear of it"
 
         await postgres.restart()
@@ -255,7 +235,7 @@ async def test_whoever_is_cut_off_catches_up(postgres: Restartable, settings: Se
     async with two_servers(settings, postgres.url, MovableClock(), MovableClock()) as [api, beside]:
         wary = await a_wary(api, beside)
         for minor in range(1, 6):
-            await postgres.cut_everybody_off()
+            await _everybody_cut_off(postgres.url)
             await eventually(lambda: _is_told(beside, wary.uuid, f"nginx:1.{minor}.0"), True)  # noqa: B023
             await eventually(lambda: _polled(wary, api, beside), f"nginx:1.{minor}.0")
 

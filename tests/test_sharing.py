@@ -19,7 +19,8 @@ from resolvers import events as use
 from resolvers import policies, rollouts
 from resolvers.budget import Budget
 from resolvers.context import Context
-from resolvers.feed import Mailbox, Ring
+from resolvers.mailboxes import Mailbox
+from resolvers.ring import Ring
 from schema.build import schema
 from schema.session import Session
 from schema.subscribed import Subscribed

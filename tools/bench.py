@@ -25,7 +25,7 @@ from server.embedded import embedded_postgres
 from storage import rollouts as storage
 from storage.database import Database
 from storage.migrate import migrate
-from tools import poll_bench, query_bench, webhook_load
+from tools import fanout_bench, poll_bench, query_bench, webhook_load
 from tools.crowd import crowd
 from tools.figures import Figure
 from tools.pushing import pushed
@@ -114,14 +114,16 @@ async def measure(url: str, some: int, many: int) -> list[Figure]:
     """Print the figures as they come."""
     measured = []
     async for figure in _all(url, some, many):
-        print(f"{figure.name:18} {figure.value:10.4f} {figure.unit}{_beside(figure)}", flush=True)
+        print(figure.line, flush=True)
         measured.append(figure)
     return measured
 
 
 async def _all(url: str, some: int, many: int) -> AsyncIterator[Figure]:
-    """The figures of queries, which need no database; those of polls and those of the engine, each on one of their own."""
+    """The figures of queries, which need no database; those of events, of polls and of the engine, each on some of their own."""
     async for figure in query_bench.figures():
+        yield figure
+    async for figure in fanout_bench.figures(url):
         yield figure
     async with Database.connect(url) as db, db.reading() as conn:
         await conn.execute("create database polls")
@@ -130,12 +132,6 @@ async def _all(url: str, some: int, many: int) -> AsyncIterator[Figure]:
         async with Database.connect(at) as db:
             async for figure in measured(Context(db, Feed(), Actor.operator("bench")), some, many):
                 yield figure
-
-
-def _beside(figure: Figure) -> str:
-    if figure.ratio is None:
-        return ""
-    return f"   {figure.beside}: {figure.reference:.3f} {figure.unit}, {figure.ratio:.2f} times as fast"
 
 
 def main() -> None:

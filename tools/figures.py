@@ -21,3 +21,12 @@ class Figure:
         if self.reference is None:
             return None
         return self.value / self.reference if self.unit == "/s" else self.reference / self.value
+
+    @property
+    def line(self) -> str:
+        """All of that, to be read by somebody."""
+        said = f"{self.name:18} {self.value:10.4f} {self.unit}"
+        if self.ratio is None:
+            return said
+        better = "small" if self.unit == "kB" else "fast"
+        return f"{said}   {self.beside}: {self.reference:.3f} {self.unit}, {self.ratio:.2f} times as {better}"

@@ -48,6 +48,12 @@ class Process:
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * resource.getpagesize()
 
+    def worked(self) -> float:
+        """Seconds for which it has had a core."""
+        assert self._process is not None
+        times = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
     async def _end(self, how: signal.Signals) -> int:
         assert self._process is not None
         with suppress(ProcessLookupError):

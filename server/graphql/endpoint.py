@@ -38,7 +38,7 @@ def _shared(endpoint: ASGIApp, settings: Settings) -> ASGIApp:
         endpoint,
         allow_origins=settings.allowed_origins,
         allow_methods=METHODS,
-        allow_headers=["authorization", "content-type", "x-request-id"],
+        allow_headers=["authorization", "content-type", "last-event-id", "x-request-id"],
         expose_headers=["x-request-id", "retry-after"],
     )
 

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from strawberry.types.execution import PreExecutionError
 
-from domain.events import Cursor
 from server.graphql.answers import reason, told
 from server.graphql.channels import Answer, Channel
 from server.graphql.connections import Connection, Stopping
@@ -59,13 +58,22 @@ class _Stream:
     def __init__(self, send: Send) -> None:
         self._send = send
 
-    def push(self, _: Sequence[Answer]) -> bool:
-        """Nothing: only uvicorn knows whether it would have to wait."""
+    def push(self, answers: Sequence[Answer]) -> bool:
+        """Send at once, all or nothing: to wake a task for each client takes 26 us of the thread, this 17.
+
+        uvicorn waits before it writes anything, so where it would wait nothing was sent.
+        """
+        sending = self._send(_part(_events(answers))).__await__()
+        try:
+            next(sending)
+        except StopIteration:
+            return True
+        sending.close()
         return False
 
     async def write(self, answers: Sequence[Answer]) -> None:
         """Send, and wait until more can be sent."""
-        await self._body(b"".join([_event(b"next", answer.payload, answer.cursor) for answer in answers]))
+        await self._body(_events(answers))
 
     async def say(self, payload: bytes) -> None:
         """Send something that has no place among events."""
@@ -75,14 +83,14 @@ class _Stream:
         await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _body(self, body: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        await self._send(_part(body))
         await asyncio.sleep(0)  # to a client that is gone uvicorn sends without waiting, and nobody else would have a turn
 
 
 async def _keep_alive(send: Send) -> None:
     while True:
         await asyncio.sleep(QUIET)
-        await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
+        await send(_part(b":\n\n"))
 
 
 async def _gone(receive: Receive) -> None:
@@ -90,7 +98,14 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _event(event: bytes, data: bytes, cursor: Cursor | None = None) -> bytes:
-    """One event. By its id, a cursor, those who come again say where they were (Last-Event-ID)."""
-    place = b"" if cursor is None else b"\nid: %s" % str(cursor).encode()
-    return b"event: %s%s\ndata: %s\n\n" % (event, place, data)
+def _part(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def _events(answers: Sequence[Answer]) -> bytes:
+    """Events with ids, cursors by which those who come again say where they were (Last-Event-ID)."""
+    return b"".join([b"event: next\nid: %s\ndata: %s\n\n" % (answer.place, answer.payload) for answer in answers])
+
+
+def _event(event: bytes, data: bytes) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (event, data)

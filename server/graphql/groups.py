@@ -10,8 +10,8 @@ import asyncio
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
-from contextlib import aclosing, closing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import aclosing, closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
 from domain.actors import Actor
-from domain.events import Cursor, Event
+from domain.events import Cursor
 from resolvers.context import AWAY, Context
 from resolvers.feed import Feed
 from resolvers.fleet import now
@@ -33,8 +33,8 @@ from server.graphql.channels import Answer, Channel
 from server.graphql.members import CutOff, Member
 from server.graphql.shared import SECONDS, Shared
 
-# So many are told before anybody else has a turn: 250 take some 3 ms.
-TURN = 250
+# Seconds for which they are told before anybody else has a turn.
+TURN = 0.003
 # Of what waits to be told so much is told at once, so that whoever reads slowly is told in fewer pieces.
 TOGETHER = 64
 # The same in bytes, but for the last of them: answers of 10 MB are told one by one.
@@ -59,18 +59,13 @@ class Groups:
 
     async def tell(self, subscribed: Subscribed, session: Session, channel: Channel) -> None:
         """Tell somebody what he subscribed to until all is said; raises what else ended it."""
-        with self._joined(subscribed, session, channel) as (group, member):
-            await member.live(group.tell(member))
-
-    @contextmanager
-    def _joined(self, subscribed: Subscribed, session: Session, channel: Channel) -> "Iterator[tuple[Group, Member]]":
         key = (subscribed.selection, session.ctx.actor.permissions, subscribed.following.stream.key)
         group = self._groups.get(key)
         if group is None or group.is_over:
             group = self._groups[key] = _group(subscribed, session.ctx)
         member = group.join(session, channel, subscribed)
         try:
-            yield group, member
+            await member.live(group.tell(member))
         finally:
             group.leave(member)
             if group.is_over and self._groups.get(key) is group:
@@ -80,7 +75,7 @@ class Groups:
 def _group(subscribed: Subscribed, ctx: Context) -> "Group":
     # Whoever comes first is not the one whose rights or budget count.
     shared = replace(ctx, actor=Actor("a subscriber", ctx.actor.permissions), request_id=secrets.token_hex(8))
-    match subscribed.following.stream:
+    match subscribed.following.stream.read_by(shared):
         case Replayed() as stream:
             return ReplayedGroup(subscribed, shared, stream)
         case Latest() as stream:
@@ -97,7 +92,8 @@ class Group(ABC):
         self.is_over = False
         """Whether it tells nobody anything any more."""
         self._payers: dict[str, set[Member]] = {}
-        self._subscribed = subscribed
+        self._execution = subscribed.execution()
+        self._points = subscribed.points
         self._ctx = ctx
         self._request = ctx.request_id or ""
         self.load = ctx.load
@@ -163,11 +159,12 @@ class Group(ABC):
     async def answer(self, told: Told[Any]) -> Answer:
         """What a thing that the stream tells is answered with. While the database is away it is not told with holes: it waits."""
         for _ in range(ATTEMPTS):
-            result = await self._subscribed.execute(told.value, Session(self._ctx))
+            result = await self._execution.execute(told.value, Session(self._ctx))
             if not _is_away(result):
                 break
             await self._until_it_answers()
-        return Answer(told.cursor, encoded(result, self._request))
+        # A copy: orjson's own bytes take 4 kB, however few they are, and thousands of answers may be held for a while.
+        return Answer(told.cursor, bytes(memoryview(encoded(result, self._request))), str(told.cursor).encode())
 
     async def _until_it_answers(self) -> None:
         """Wait until the database says anything at all."""
@@ -191,18 +188,20 @@ class Group(ABC):
             member.is_paid_ahead = False
             return None
         try:
-            charge(member.session, self._subscribed.points)
+            charge(member.session, self._points)
         except GraphQLError as limited:
             return limited
         return None
 
     async def hand_out(self, answers: Sequence[Answer]) -> None:
         """Tell everybody who is live, and does not know it yet."""
-        for number, member in enumerate([member for member in self.members if member.is_live], start=1):
+        turn = time.monotonic() + TURN
+        for member in [member for member in self.members if member.is_live]:
             if member.is_live:
                 member.offer(answers)
-            if number % TURN == 0:
+            if time.monotonic() > turn:
                 await asyncio.sleep(0)
+                turn = time.monotonic() + TURN
 
 
 def _payer(member: Member) -> str:
@@ -253,12 +252,7 @@ class ReplayedGroup(Group):
 
     async def _read_on(self, member: Member) -> Cursor:
         """Tell a member what there is after what he has; returns up to where that was."""
-        here, recent = self._feed.position, self._feed.since(member.last)
-        if recent is not None and len(recent) > PAGE:
-            recent = recent[:PAGE]
-            here = recent[-1].cursor.past
-        self._count_replay(recent)
-        missed = self._stream.replay(member.last) if recent is None else self._stream.meant(recent, member.last)
+        here, missed = self._missed(member.last)
         async with aclosing(missed):
             async for told in missed:
                 if refused := self.refusal(member):
@@ -266,11 +260,17 @@ class ReplayedGroup(Group):
                 await member.write(await self._answer(told))
         return here
 
-    def _count_replay(self, recent: list[Event] | None) -> None:
+    def _missed(self, after: Cursor) -> tuple[Cursor, AsyncGenerator[Told[Any], None]]:
+        """What there is after a cursor, from memory or from the table, and up to where that is."""
+        here, recent = self._feed.position, self._feed.since(after)
         if recent is None:
             self.load.replays_from_table += 1
-        elif recent:
-            self.load.replays_from_memory += 1
+            return here, _until(here, self._stream.replay(after))
+        self.load.replays_from_memory += bool(recent)
+        if len(recent) > PAGE:
+            recent = recent[:PAGE]
+            here = recent[-1].cursor.past
+        return here, self._stream.meant(recent, after)
 
     async def follow(self) -> None:
         """Tell everybody who is live what happens; ends them, as they are to come again, when nothing more will be heard here."""
@@ -284,34 +284,36 @@ class ReplayedGroup(Group):
             self._begun.set()
             while not mailbox.closed:
                 events = await mailbox.take()
-                if mailbox.overflowed:
+                if mailbox.overflowed or (
+                    events and not await self._tell(self._stream.meant(events, self._position), events[-1].cursor.past)
+                ):
                     mailbox.overflowed = False
-                    await self._tell(self._stream.replay(self._position), self._feed.position)
-                elif events:
-                    await self._tell(self._stream.meant(events, self._position), events[-1].cursor.past)
+                    await self._tell_missed()
+                if not mailbox.closed:
                     self.load.delivered(time.monotonic() - mailbox.since)
 
-    async def _tell(self, happening: AsyncGenerator[Told[Any], None], end: Cursor) -> None:
-        """Tell everybody who is live, up to an end. Where the database goes away in between, the rest is read when it is back.
-
-        The table may have more by then, which the feed has yet to tell: whoever comes now reads up to the feed and relies on that.
-        """
-        while self._position < end:
-            try:
-                await self._tell_together(happening, end)
-                self._position = end
-            except AWAY:
+    async def _tell_missed(self) -> None:
+        """Tell everybody who is live what is not in the mailbox any more, or could not be read while the database was away."""
+        while self._position < self._feed.position:
+            upto, missed = self._missed(self._position)
+            if not await self._tell(missed, upto):
                 await asyncio.sleep(PAUSE)
-                happening = self._stream.replay(self._position)
 
-    async def _tell_together(self, happening: AsyncGenerator[Told[Any], None], end: Cursor) -> None:
+    async def _tell(self, happening: AsyncGenerator[Told[Any], None], upto: Cursor) -> bool:
+        """Tell everybody who is live what there is up to somewhere; whether the database was there for all of it."""
+        try:
+            await self._tell_together(happening)
+        except AWAY:
+            return False
+        self._position = max(self._position, upto)
+        return True
+
+    async def _tell_together(self, happening: AsyncGenerator[Told[Any], None]) -> None:
         """The same, several things at once where there are several."""
         answers: list[Answer] = []
         size = 0
         async with aclosing(happening):
             async for told in happening:
-                if told.cursor > end:
-                    break
                 answers.append(answer := await self._answer(told))
                 size += len(answer.payload)
                 self.charge()
@@ -328,6 +330,15 @@ class ReplayedGroup(Group):
 
     async def _answer(self, told: Told[Any]) -> Answer:
         return await self._shared.get(told.cursor, lambda: self.answer(told))
+
+
+async def _until(here: Cursor, happening: AsyncGenerator[Told[Any], None]) -> AsyncGenerator[Told[Any], None]:
+    """What is told up to there. The table is ahead of what was published: a group that told more would be ahead of those who join it."""
+    async with aclosing(happening):
+        async for told in happening:
+            if told.cursor > here:
+                return
+            yield told
 
 
 class LatestGroup(Group):

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.types.execution import ExecutionResult
 
 from domain.errors import BadInput
+from resolvers.context import AWAY
 from schema.session import Session
 from server.auth import address
 from server.graphql import callers, requests
@@ -134,6 +135,9 @@ class Socket:
             return
         except TooSlow:
             await self._close(Closing(Code.TRY_AGAIN_LATER, "too slow: come again after the last cursor"))
+            return
+        except AWAY as away:
+            await self._close(closing(away, session.request_id))
             return
         except Exception as error:
             last = {"type": "error", "payload": [named(reason(error, session.request_id), session.request_id)]}

@@ -46,6 +46,7 @@ class DifferenceKind(str, Enum):
 
 class ErrorCode(str, Enum):
     CONFLICT = "CONFLICT"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
     ILLEGAL_MOVE = "ILLEGAL_MOVE"
     INVALID_INPUT = "INVALID_INPUT"
     KEY_REUSED = "KEY_REUSED"
