@@ -9,17 +9,14 @@ import pytest
 
 from domain.requests import Request
 from resolvers import feed, rollouts
-from schema.nodes import node_id
 from server.settings import Settings
-from tests.conversation import Conversation
-from tests.world import World, a_world, at_work, writing
+from tests.world import a_world, all_are_told, writing
 from tools.blackhole import EVERYBODY, LISTENER, blackhole
+from tools.conversation import Conversation
 from tools.followers import Whims
 from tools.restartable import restartable
+from tools.world import BEGINNING, COMES_AGAIN, World, at_work
 from tools.writers import table
-
-COMES_AGAIN = {"cut off", "no connection", "closed with 1012", "closed with 1013", "answered with 503"}
-"""How connections may end while something is away: after these, clients that others wrote come again."""
 
 
 async def test_all_are_told_everything_once_in_one_order_whatever_becomes_of_listeners(database_url: str, settings: Settings) -> None:
@@ -31,10 +28,10 @@ async def test_all_are_told_everything_once_in_one_order_whatever_becomes_of_lis
                 hole.swallow(LISTENER)
                 await asyncio.sleep(2)
                 hole.close()
-                late = world.followers(begin=steady[0].last)
+                late = world.followers(begin=steady[0].last or BEGINNING)
                 await asyncio.sleep(1)
             async with at_work(*(follower.follow() for follower in late)):
-                await world.all_told([*steady, *late])
+                await all_are_told(world, [*steady, *late])
 
     assert [follower.ends for follower in [*steady, *late]] == [{}] * 36, "nobody's connection had to end"
 
@@ -72,7 +69,7 @@ async def test_a_server_that_is_cut_off_from_its_database_for_a_while_tells_all_
                 await asyncio.sleep(2)
                 hole.reset()
                 await asyncio.sleep(0.5)
-            await world.all_told(followers)
+            await all_are_told(world, followers)
     assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
@@ -86,7 +83,7 @@ async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings
                         await asyncio.sleep(0.5)
                         await outage()
                     await asyncio.sleep(0.5)
-                await world.all_told(followers)
+                await all_are_told(world, followers)
     assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
 
 
@@ -100,7 +97,7 @@ async def test_clients_that_come_and_go_at_random_miss_nothing(
         async with at_work(*(follower.follow() for follower in followers)):
             async with writing(world, 400):
                 pass
-            await world.all_told(followers)
+            await all_are_told(world, followers)
     assert [follower.ends for follower in followers] == [{}] * len(followers)
 
 
@@ -140,7 +137,7 @@ async def test_whoever_reads_and_then_follows_has_no_gap_between(database_url: s
     generous = replace(settings, graphql_points=10**9)
     async with a_world(generous, database_url, database_url, database_url) as world:
         async with writing(world), at_work(_keep_moving(world)):
-            glances = await asyncio.gather(*(_glances(world, url, 40) for url in world.urls * 13))
+            glances = await asyncio.gather(*(_glances(world, url, 40) for url in [*world.urls] * 13))
         places = {cursor: place for place, cursor in enumerate(await table(world.operator.db, world.rollout))}
         seen = [glance for some in glances for glance in some]
 
@@ -165,30 +162,29 @@ async def _glances(world: World, url: str, times: int) -> list[Glance]:
     known: str | None = None
     async with Conversation.on(url, world.token) as conversation:
         for number in range(times):
-            rollout = node_id("Rollout", world.rollout)
-            glance = await (_of_progress(conversation, rollout) if number % 2 else _of_events(conversation, rollout, known))
+            glance = await (_of_progress(conversation, world) if number % 2 else _of_events(conversation, world, known))
             known = glance.told[-1]["cursor"]
             glances.append(glance)
     return glances
 
 
-async def _of_events(conversation: Conversation, rollout: str, known: str | None) -> Glance:
+async def _of_events(conversation: Conversation, world: World, known: str | None) -> Glance:
     """All that happened after what is known, as lists have it, and what happened then."""
-    first = await conversation.asked(SNAPSHOT, id=rollout, after=known)
+    first = await conversation.asked(SNAPSHOT, id=world.rollout_id, after=known)
     page = first["node"]["events"]
     read = page["nodes"]
     while page["pageInfo"]["hasNextPage"]:
-        page = (await conversation.asked(SNAPSHOT, id=rollout, after=read[-1]["cursor"]))["node"]["events"]
+        page = (await conversation.asked(SNAPSHOT, id=world.rollout_id, after=read[-1]["cursor"]))["node"]["events"]
         read += page["nodes"]
-    return Glance(first["node"]["revision"], read, await _followed(conversation, rollout, first["eventCursor"]))
+    return Glance(first["node"]["revision"], read, await _followed(conversation, world, first["eventCursor"]))
 
 
-async def _of_progress(conversation: Conversation, rollout: str) -> Glance:
+async def _of_progress(conversation: Conversation, world: World) -> Glance:
     """Where the rollout is, and what happened then."""
-    [told] = await conversation.told(PROGRESS, 1, id=rollout)
+    [told] = await conversation.told(PROGRESS, 1, id=world.rollout_id)
     progress = told["rolloutProgress"]
-    return Glance(progress["revision"], [], await _followed(conversation, rollout, progress["cursor"]))
+    return Glance(progress["revision"], [], await _followed(conversation, world, progress["cursor"]))
 
 
-async def _followed(conversation: Conversation, rollout: str, after: str) -> list[Any]:
-    return [told["events"] for told in await conversation.told(FOLLOWED, 3, id=rollout, after=after)]
+async def _followed(conversation: Conversation, world: World, after: str) -> list[Any]:
+    return [told["events"] for told in await conversation.told(FOLLOWED, 3, id=world.rollout_id, after=after)]

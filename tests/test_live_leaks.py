@@ -16,15 +16,15 @@ import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
 
-from schema.nodes import node_id
 from server import process, slow_readers
 from server.graphql import events as streams
 from server.process import served
 from server.settings import Settings
 from tests.api import eventually
-from tests.conversation import Conversation
-from tests.world import OF_ONE, OF_SOME, World, a_world, at_work
-from tools.lines import Asked, fall_silent, over_events, over_websocket
+from tests.world import a_world, all_are_told
+from tools.conversation import come_and_go
+from tools.lines import fall_silent
+from tools.world import OF_ONE, OF_SOME, WAYS, World, at_work
 from tools.writers import table
 
 HEAVY = f"""
@@ -34,7 +34,6 @@ subscription ($id: ID!, $after: String) {{
 MUCH, SIZE = 2_000, 1_000
 """So many events, of each of which HEAVY tells so many bytes forty times: 80 MB, which no kernel keeps for anybody."""
 OURS = re.compile("(domain|storage|resolvers|schema|monitor|server|graphql|strawberry|starlette|uvicorn|websockets|broadcaster)[.]")
-WAYS = [over_websocket, over_events]
 
 
 @pytest.fixture
@@ -52,19 +51,19 @@ def _served_impatiently(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_whoever_never_reads_holds_up_nobody_costs_little_and_is_cut_off(database_url: str, settings: Settings, way: Any) -> None:
     async with a_world(replace(settings, graphql_points=10**9), database_url, database_url) as world:
         [follower, *_] = world.followers()
         async with at_work(follower.follow()):
             await eventually(lambda: _subscribers(world), 1)
             async with AsyncExitStack() as stack:
-                line = await stack.enter_async_context(way(world.urls[0], _asked(world, HEAVY), None))
-                stack.push_async_callback(_dropped, line)
+                line = await stack.enter_async_context(way(world.urls[0], world.asked(HEAVY), None))
+                stack.callback(lambda: line.transport.abort())
                 await eventually(lambda: _subscribers(world), 2)
                 before = _resident()
                 await _happen(world, MUCH)
-                await world.all_told([follower])
+                await all_are_told(world, [follower])
                 assert await _subscribers(world) == 2, "he is still waited for"
                 assert _resident() - before < 40_000_000
                 await eventually(lambda: _subscribers(world), 1)
@@ -72,14 +71,14 @@ async def test_whoever_never_reads_holds_up_nobody_costs_little_and_is_cut_off(d
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_a_peer_that_falls_silent_is_cut_off_though_nothing_happens(database_url: str, settings: Settings, way: Any) -> None:
     async with a_world(settings, database_url, database_url) as world, AsyncExitStack() as stack:
         for _ in range(10):
-            line = await stack.enter_async_context(way(world.urls[0], _asked(world, OF_ONE), None))
-            stack.push_async_callback(_dropped, line)
-            await line.hear()
-            fall_silent(line.transport)
+            async with way(world.urls[0], world.asked(OF_ONE), None) as line:
+                await line.hear()
+                stack.enter_context(fall_silent(line.transport))
+                line.transport.abort()
         await eventually(lambda: _subscribers(world), 0)
 
 
@@ -100,22 +99,8 @@ async def test_subscriptions_by_the_thousand_leave_nothing_when_they_are_gone(da
 
 
 async def _come_and_go(world: World, after: str) -> None:
-    """A thousand subscriptions, fifty on a connection; each is told something, and then left as clients leave."""
-    await asyncio.gather(*(_one_comes_and_goes(world, after, number) for number in range(20)))
+    await come_and_go(world.urls[0], world.token, [OF_ONE, OF_SOME], id=world.rollout_id, after=after)
     await eventually(lambda: _subscribers(world), 0)
-
-
-async def _one_comes_and_goes(world: World, after: str, number: int) -> None:
-    asked = {"id": node_id("Rollout", world.rollout), "after": after}
-    async with Conversation.on(world.urls[0], world.token) as conversation:
-        ids = {await conversation.begin((OF_ONE, OF_SOME)[of % 2], **asked) for of in range(50)}
-        while ids:
-            ids.discard((await conversation.hear())["id"])
-        if number % 3 == 0:
-            conversation.socket.transport.abort()
-        elif number % 3 == 1:
-            for of in range(50):
-                await conversation.say({"type": "complete", "id": str(of + 1)})
 
 
 async def _happen(world: World, count: int) -> None:
@@ -128,14 +113,6 @@ async def _happen(world: World, count: int) -> None:
             """,
             world.rollout, SIZE, count,
         )  # fmt: skip
-
-
-async def _dropped(line: Any) -> None:
-    line.transport.abort()
-
-
-def _asked(world: World, query: str) -> Asked:
-    return Asked(world.token, query, {"id": node_id("Rollout", world.rollout), "after": world.beginning})
 
 
 async def _subscribers(world: World) -> float:

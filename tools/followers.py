@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,10 +11,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tools.lines import Ended, Line
+from tools.lines import Ended, Line, fall_silent
 
 Way = Callable[[str | None], AbstractAsyncContextManager[Line]]
 """Opens a connection on which everything is told, after a cursor if somebody comes again."""
+
+
+LEAVES, IS_CUT_OFF, DOZES, FALLS_SILENT = "leaves", "is cut off", "dozes", "falls silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +27,30 @@ class Whims:
     patience: int = 2**62
     doze: float = 0
     """For at most so many seconds it does not read."""
+    deeds: tuple[str, ...] = (LEAVES, IS_CUT_OFF, DOZES)
 
 
 STEADY = Whims()
 
 
 class Follower:
-    """One of them: what it was told, how its connections ended, and what it did to them itself."""
+    """One of them, and how it fared."""
 
-    def __init__(self, name: str, ways: Sequence[Way], begin: str | None = None, whims: Whims = STEADY) -> None:
-        """Begins after a cursor, or at the beginning of all."""
+    def __init__(self, name: str, ways: Sequence[Way], begin: str, whims: Whims = STEADY) -> None:
+        """Begins after a cursor."""
         self.name = name
         self.last: str | None = None
         self.stretches: list[list[str]] = []
         """What it was told on one connection after the other."""
         self.ends: Counter[str] = Counter()
+        """How its connections ended that it did not end."""
         self.deeds: Counter[str] = Counter()
+        """What it did to them itself, how often."""
         self._ways = ways
         self._begin = begin
         self._whims = whims
         self._dice = random.Random(name)
+        self._silent: list[socket.socket] = []
 
     @property
     def told(self) -> int:
@@ -63,13 +72,25 @@ class Follower:
         self.stretches.append(stretch)
         while True:
             for _ in range(self._dice.randint(0, self._whims.patience)):
-                self.last = _cursor(await line.hear())
+                self.last = sys.intern(_cursor(await line.hear()))  # all of them remember the same
                 stretch.append(self.last)
-            deed = self._dice.choice(("leaves", "is cut off", "dozes"))
+            deed = self._dice.choice(self._whims.deeds)
             self.deeds[deed] += 1
-            if deed != "dozes":
-                return line.transport.abort() if deed == "is cut off" else None
-            await asyncio.sleep(self._dice.random() * self._whims.doze)
+            if deed == DOZES:
+                await asyncio.sleep(self._dice.random() * self._whims.doze)
+            else:
+                return self._part(line, deed)
+
+    def _part(self, line: Line, deed: str) -> None:
+        if deed == FALLS_SILENT:
+            self._silent.append(fall_silent(line.transport))
+        if deed != LEAVES:
+            line.transport.abort()
+
+    def close(self) -> None:
+        """Let go of the connections that fell silent, at last."""
+        for one in self._silent:
+            one.close()
 
     def account(self, table: Sequence[str]) -> "Account":
         """What it was told, held against all there was to tell."""
@@ -79,12 +100,12 @@ class Follower:
 class Account:
     """What somebody was told on one connection after the other: all of a table, in its order. Only who comes again may be told again."""
 
-    def __init__(self, table: Sequence[str], begin: str | None, stretches: Sequence[Sequence[str]]) -> None:
+    def __init__(self, table: Sequence[str], begin: str, stretches: Sequence[Sequence[str]]) -> None:
         self.mistakes: list[str] = []
         self.repeated = 0
         """What was told again."""
         self._places = {cursor: place for place, cursor in enumerate(table)}
-        self._next = 0 if begin is None else self._places[begin] + 1
+        self._next = self._places[begin] + 1
         for number, stretch in enumerate(stretches, start=1):
             if places := [self._places.get(cursor, -1) for cursor in stretch]:
                 self._read(f"on connection {number} of {len(stretches)}", places)

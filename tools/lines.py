@@ -126,11 +126,15 @@ class _Stream:
         return self._response.connection.transport
 
 
-def fall_silent(transport: asyncio.Transport) -> None:
-    """As if the cable was cut: our kernel drops, unacknowledged, whatever comes on this connection. Linux can do that, for anybody."""
+def fall_silent(transport: asyncio.Transport) -> socket.socket:
+    """As if the cable was cut: our kernel drops, unacknowledged, whatever comes on this connection. Linux can do that, for anybody.
+
+    When the transport is aborted the other side hears nothing of it, until what is returned is closed too.
+    """
+    ours: socket.socket = transport.get_extra_info("socket").dup()
     instruction = create_string_buffer(struct.pack("HBBI", _RETURN, 0, 0, 0))
-    program = struct.pack("HP", 1, addressof(instruction))
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+    ours.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", 1, addressof(instruction)))
+    return ours
 
 
 async def _leave(ws: ClientConnection) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from domain.events import Cursor, EventType
 from domain.ids import RolloutId
@@ -70,8 +71,8 @@ class Writer:
             await events.record(conn, EventType.DEVICE_UPDATED, now, rollout=rollout)
         else:
             first, end = sorted(self._dice.choices(range(self._devices + 1), k=2))
-            batch = {"batch_number": 1, "image": "nginx:2.0.0", "first_rank": first, "end_rank": end}
-            await events.record(conn, EventType.BATCH_STARTED, now, rollout=rollout, **batch)
+            ranks: dict[str, Any] = {"first_rank": first, "end_rank": end}
+            await events.record(conn, EventType.BATCH_STARTED, now, rollout=rollout, batch_number=1, image="nginx:2.0.0", **ranks)
 
 
 async def _burst(conn: Connection, rollouts: Sequence[RolloutId], count: int) -> None:

@@ -1,6 +1,7 @@
 """One operation after the other on one WebSocket."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -61,3 +62,34 @@ class Conversation:
                 assert "errors" not in message["payload"], message
                 told.append(message["payload"]["data"])
         return told
+
+
+Leave = Callable[[Conversation, list[str]], Awaitable[None]]
+
+
+async def come_and_go(url: str, token: str, queries: Sequence[str], **variables: Any) -> None:
+    """A thousand subscriptions, fifty on a connection; each is told something, and is then left in one of three ways."""
+    leave = (_abort, _complete, _say_nothing)
+    await asyncio.gather(*(_one(url, token, queries, leave[number % 3], **variables) for number in range(20)))
+
+
+async def _one(url: str, token: str, queries: Sequence[str], leave: Leave, **variables: Any) -> None:
+    async with Conversation.on(url, token) as conversation:
+        ids = [await conversation.begin(queries[number % len(queries)], **variables) for number in range(50)]
+        untold = set(ids)
+        while untold:
+            untold.discard((await conversation.hear())["id"])
+        await leave(conversation, ids)
+
+
+async def _abort(conversation: Conversation, _: list[str]) -> None:
+    conversation.socket.transport.abort()
+
+
+async def _complete(conversation: Conversation, ids: list[str]) -> None:
+    for id_ in ids:
+        await conversation.say({"type": "complete", "id": id_})
+
+
+async def _say_nothing(_: Conversation, __: list[str]) -> None:
+    pass
