@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
+from strawberry.types import ExecutionResult
 
 from domain.events import Cursor, EventType
 from domain.ids import RolloutId
 from monitor.relay import Relay
 from resolvers.budget import Budget
-from resolvers.context import Context
+from resolvers.context import AWAY, Context
 from schema.nodes import node_id
 from schema.session import Session
 from schema.subscribed import Subscribed
@@ -104,21 +105,22 @@ class Audience:
         self.operations = Operations(Documents())
         self._subscribers: list[Subscriber] = []
 
-    async def begun(self, query: str, ctx: Context | None = None, budget: Budget | None = None, **variables: Any) -> tuple[Any, Session]:
-        """What a subscription follows, or why it may not."""
-        session = Session(ctx or self.ctx, budget)
-        return await self.operations.begin(Asked(query, variables=variables), session), session
-
     async def subscribe(
         self, query: str = EVENTS, ear: Ear | None = None, ctx: Context | None = None, budget: Budget | None = None, **variables: Any
     ) -> Subscriber:
-        """Somebody who may follow this."""
-        begun, session = await self.begun(query, ctx, budget, **variables)
+        """Somebody who may follow this; told that the database is away, he asks again."""
+        session = Session(ctx or self.ctx, budget)
+        begun = await self._begun(Asked(query, variables=variables), session)
         assert isinstance(begun, Subscribed), begun.errors
         ear = ear or Ear()
         subscriber = Subscriber(ear, asyncio.create_task(self.operations.tell(begun, session, ear), name="subscriber"))
         self._subscribers.append(subscriber)
         return subscriber
+
+    async def _begun(self, asked: Asked, session: Session) -> Subscribed | ExecutionResult:
+        while True:
+            with suppress(*AWAY):
+                return await self.operations.begin(asked, session)
 
     async def follow(self, after: Cursor | None = None, ear: Ear | None = None, **more: Any) -> Subscriber:
         """Somebody who follows the events of the rollout."""
