@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CODEGEN := .venv-codegen
 
 .DEFAULT_GOAL := help
-.PHONY: help run simulate test conformance live fuzz check mutate format snapshots client bench lock
+.PHONY: help run simulate test conformance live fuzz soak check mutate format snapshots client bench lock
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -30,6 +30,9 @@ live: $(READY) ## Try it with registries and GraphQL clients that others wrote, 
 
 fuzz: $(READY) ## Damage webhooks at random and read them, for half a minute; ARGS="--seconds 600" for longer
 	@$(BIN)/python -m tools.fuzz $(ARGS)
+
+soak: $(READY) ## Let clients follow events while all that can go away does, for three minutes; ARGS="--seconds 600" for longer
+	@$(BIN)/python -m tools.soak $(ARGS)
 
 check: $(READY) ## Format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check .

@@ -63,12 +63,13 @@ class Blackhole:
 
     async def _pass_on(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallowed: asyncio.Event) -> None:
         """What comes in goes out, until some of it is swallowed: then nothing ever does."""
-        while data := await reader.read(65536):
-            if name in self._swallowed:
-                swallowed.set()
-            if not swallowed.is_set():
-                writer.write(data)
-                await writer.drain()
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if name in self._swallowed:
+                    swallowed.set()
+                if not swallowed.is_set():
+                    writer.write(data)
+                    await writer.drain()
 
 
 @asynccontextmanager

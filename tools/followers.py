@@ -48,7 +48,7 @@ class Follower:
         """What it did to them itself, how often."""
         self._ways = ways
         self._begin = begin
-        self._whims = whims
+        self.whims = whims
         self._dice = random.Random(name)
         self._silent: list[socket.socket] = []
 
@@ -71,13 +71,13 @@ class Follower:
         stretch: list[str] = []
         self.stretches.append(stretch)
         while True:
-            for _ in range(self._dice.randint(0, self._whims.patience)):
+            for _ in range(self._dice.randint(0, self.whims.patience)):
                 self.last = sys.intern(_cursor(await line.hear()))  # all of them remember the same
                 stretch.append(self.last)
-            deed = self._dice.choice(self._whims.deeds)
+            deed = self._dice.choice(self.whims.deeds)
             self.deeds[deed] += 1
             if deed == DOZES:
-                await asyncio.sleep(self._dice.random() * self._whims.doze)
+                await asyncio.sleep(self._dice.random() * self.whims.doze)
             else:
                 return self._part(line, deed)
 

@@ -107,7 +107,10 @@ class _Socket:
 
 class _Stream:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
+        assert response.connection is not None, "there is more to read"
+        assert response.connection.transport is not None
         self._response = response
+        self._transport = response.connection.transport
 
     async def hear(self) -> Any:
         while event := await self._response.content.readuntil(b"\n\n"):
@@ -121,9 +124,7 @@ class _Stream:
 
     @property
     def transport(self) -> asyncio.Transport:
-        assert self._response.connection is not None, "it is read"
-        assert self._response.connection.transport is not None
-        return self._response.connection.transport
+        return self._transport
 
 
 def fall_silent(transport: asyncio.Transport) -> socket.socket:

@@ -51,7 +51,7 @@ class Writer:
 
     async def _fill(self, conn: Connection) -> None:
         if self._dice.random() < 0.01:
-            await _burst(conn, self._rollouts, self._dice.randint(1, BURST))
+            await burst(conn, self._rollouts, self._dice.randint(1, BURST))
         for _ in range(self._dice.randint(0, 4)):
             await self._record(conn)
             await asyncio.sleep(self._dice.choice(PAUSES))
@@ -75,7 +75,7 @@ class Writer:
             await events.record(conn, EventType.BATCH_STARTED, now, rollout=rollout, batch_number=1, image="nginx:2.0.0", **ranks)
 
 
-async def _burst(conn: Connection, rollouts: Sequence[RolloutId], count: int) -> None:
+async def burst(conn: Connection, rollouts: Sequence[RolloutId], count: int) -> None:
     """So many events at once, one rollout after the other."""
     await conn.execute(
         """
