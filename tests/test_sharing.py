@@ -24,7 +24,7 @@ from resolvers.ring import Ring
 from schema.build import schema
 from schema.session import Session
 from schema.subscribed import Subscribed
-from server.graphql import groups, members
+from server.graphql import group, latest, members, replayed
 from server.graphql.answers import named
 from server.graphql.channels import Answer
 from storage import events
@@ -221,7 +221,7 @@ async def test_what_has_no_one_root_that_is_always_followed_is_refused(operator:
 
 
 async def test_what_is_nested_is_never_told_much_later_as_it_was(audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups, "SECONDS", 0.0)
+    monkeypatch.setattr(latest, "SECONDS", 0.0)
     monkeypatch.setattr("server.graphql.shared.SECONDS", 0.0)
     after = (await table(audience.ctx))[-2]
     beginnings: dict[str, dict[str, Any]] = {NESTED: {"after": str(after)}, PROGRESS: {}}
@@ -287,9 +287,10 @@ async def test_whoever_comes_and_goes_whenever_and_however_slow_is_told_exactly_
 ) -> None:
     """Rings, mailboxes and pages are so small that everything that can overflow does, and every other time connections are cut."""
     dice = random.Random(seed)
-    monkeypatch.setattr(groups, "PAUSE", 0.01)
+    for module in (group, replayed):
+        monkeypatch.setattr(module, "PAUSE", 0.01)
     for of, name, size in ((Ring, "CAPACITY", 6), (Mailbox, "CAPACITY", 6), (members, "ROOM", 5), (members, "MOST_MISSED", 10_000),
-                           (groups, "TOGETHER", 3), (groups, "TURN", 0.0), (groups, "PAGE", 2)):  # fmt: skip
+                           (replayed, "TOGETHER", 3), (group, "TURN", 0.0), (replayed, "PAGE", 2)):  # fmt: skip
         monkeypatch.setattr(of, name, size)
     await a_rollout(operator, 40)
     async with an_audience(operator) as audience, an_instance(database_url, clock, size=5) as fused:
@@ -432,7 +433,7 @@ async def test_who_does_not_read_holds_up_nobody_and_goes_on_from_where_he_was(a
 
 async def test_what_waits_for_somebody_is_bounded_in_bytes_too(audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "BYTES", 40_000)
-    monkeypatch.setattr(groups, "BYTES", 20_000)
+    monkeypatch.setattr(replayed, "BYTES", 20_000)
     data = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { data } }"
     here = audience.ctx.feed.position
     slow, quick = [await audience.follow(here, ear=Ear(), query=data) for _ in range(2)]
@@ -550,7 +551,8 @@ async def test_what_can_never_be_answered_is_told_with_what_is_missing_and_what_
     operator: Context, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A statement that always takes too long looks as if the database were away."""
-    monkeypatch.setattr(groups, "PAUSE", 0.01)
+    for module in (group, replayed):
+        monkeypatch.setattr(module, "PAUSE", 0.01)
     await a_rollout(operator, 20)
     async with an_audience(operator) as audience:
         one = await audience.follow(operator.feed.position, query=NESTED)

@@ -20,7 +20,7 @@ from resolvers import events as use
 from resolvers import tokens
 from resolvers.context import Context
 from server import slow_readers
-from server.graphql import connections, groups, members
+from server.graphql import connections, members, replayed
 from server.process import Running
 from server.settings import Settings
 from tests.api import Api, eventually
@@ -356,7 +356,7 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(slow_readers, "cut_off", small)
     monkeypatch.setattr(members, "ROOM", 3)
-    monkeypatch.setattr(groups, "TOGETHER", 2)
+    monkeypatch.setattr(replayed, "TOGETHER", 2)
     monkeypatch.setattr(members, "MOST_MISSED", 1)
 
 
