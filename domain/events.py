@@ -77,13 +77,13 @@ class Cursor:
         """Read a cursor that was handed out; raises BadInput for anything else."""
         try:
             version, *places = base64.b64decode(text.encode(), altchars=b"-_", validate=True).decode().split(":")
-            xid, seq, part = (int(place) for place in places)
-        except (ValueError, binascii.Error) as bad:
+            cursor = cls(*(int(place) for place in places))
+        except (ValueError, TypeError, binascii.Error) as bad:
             raise BadInput("after: this is not a cursor that was handed out here") from bad
-        # xid8 is unsigned, but no cluster will ever see its upper half; seq is a bigint.
-        if version != "1" or not all(0 <= place < 2**63 for place in (xid, seq, part)):
+        # Nor is what int() reads besides. xid8 is unsigned, but no cluster will ever see its upper half; seq is a bigint.
+        if version != "1" or str(cursor) != text or not all(0 <= place < 2**63 for place in (cursor.xid, cursor.seq, cursor.part)):
             raise BadInput("after: this is not a cursor that was handed out here")
-        return cls(xid, seq, part)
+        return cursor
 
 
 @dataclass(frozen=True, slots=True)

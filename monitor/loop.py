@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from storage.database import Database
+
 Step = Callable[[], Awaitable[object]]
 log = logging.getLogger(__name__)
 
@@ -16,6 +18,9 @@ async def keep_running(name: str, step: Step, wake: asyncio.Event, every: float)
         wake.clear()
         try:
             await step()
+        except Database.unavailable as away:
+            log.warning("%s: the database does not answer, it will try again: %s", name, away)
+            await asyncio.sleep(every)
         except Exception:
             log.exception("%s failed; it will try again", name)
             await asyncio.sleep(every)

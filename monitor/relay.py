@@ -57,7 +57,7 @@ class Relay:
             async with self._db.reading() as conn:
                 page, age = await events.settled(conn, self._feed.position, PAGE)
             if page:
-                self._feed.lag = age
+                self._feed.lag.observe(age)
                 await self._feed.publish(page)
             if len(page) < PAGE:
                 return

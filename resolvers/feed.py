@@ -11,6 +11,7 @@ from domain.events import Cursor, Event
 from domain.ids import RolloutId
 from resolvers.batches import Batches
 from resolvers.bells import Bells
+from resolvers.load import seconds
 from resolvers.mailboxes import Mailbox
 from resolvers.ring import Ring
 
@@ -32,8 +33,7 @@ class Feed:
         """Everything up to here was published; whoever follows something from now on is given all that comes after it."""
         self.replays = asyncio.Semaphore(8)
         """Held while reading a page of the table: ten thousand who come back at once leave two of ten connections to everybody else."""
-        self.lag: float | None = None
-        """Seconds between the newest event and when it was read here; None before the first."""
+        self.lag = seconds("event_lag", "Between an event and its being read of the table; of each page, of its newest.")
         self.is_closed = False
         """Nothing more is told here; whoever follows something comes again, perhaps to another process."""
 

@@ -10,10 +10,13 @@ from prometheus_client import Histogram
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+def seconds(name: str, meaning: str) -> Histogram:
+    """How long something took, each time; kept with its process's other figures, and in no registry, of which there is one for all."""
+    return Histogram(f"rollwave_{name}_seconds", meaning, registry=None, buckets=_BUCKETS)
+
+
 def _delivery() -> Histogram:
-    """Kept with its process's other figures, and in no registry, of which there is one for all."""
-    told = "From being read of the table until the last subscriber's frame was written."
-    return Histogram("rollwave_delivery_seconds", told, registry=None, buckets=_BUCKETS)
+    return seconds("delivery", "From being read of the table until the last subscriber's frame was written.")
 
 
 @dataclass(slots=True)

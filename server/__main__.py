@@ -65,7 +65,7 @@ def _spare_what_stays() -> None:
     """Have the collector leave alone what lives as long as the process: to look through it takes 60 ms in which nobody is answered."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)  # connections stay too, and come after this: they are looked through more seldom
+    gc.set_threshold(50_000, 20, 20)  # connections stay too, and come after this: they are looked through more seldom
 
 
 async def _token(url: str, name: str, role: Role, life: timedelta | None) -> None:

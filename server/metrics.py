@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client import generate_latest
+from prometheus_client import Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.requests import Request
@@ -32,8 +32,7 @@ class Figures:
 
     connections: Connections
     load: Load
-    event_lag: float | None
-    """Of the newest event; None where none was read yet."""
+    event_lag: Histogram
     oldest_write: float
 
     def collect(self) -> Iterator[Metric]:
@@ -47,8 +46,7 @@ class Figures:
         )
         yield self._replays()
         yield _gauge("replays_waiting", "Replays that wait until others have read the table.", self.load.replays_waiting)
-        if self.event_lag is not None:
-            yield _gauge("event_lag_seconds", "Between the newest event and its being read of the table.", self.event_lag)
+        yield from self.event_lag.collect()
         yield from self.load.delivery.collect()
         yield _gauge(
             "oldest_write_transaction_seconds",

@@ -15,7 +15,7 @@ from domain.actors import Actor
 from domain.errors import Limited
 from resolvers import budget
 from resolvers.budget import Budget, Remaining
-from schema.budget import INVALID, Budgeted
+from schema.budget import INVALID, Budgeted, reading
 from schema.limits import NotTooComplex
 
 
@@ -26,6 +26,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_document_that_is_longer_than_most_costs_what_it_takes_to_read_it() -> None:
+    assert [reading("x" * length) for length in (0, 2_000, 2_025, 100_000)] == [0, 0, 1, 3_920]
 
 
 def test_what_is_taken_comes_back_within_a_minute_at_an_even_pace() -> None:

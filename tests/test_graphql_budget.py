@@ -12,7 +12,7 @@ from server.settings import Settings
 from tests.api import Api
 from tests.test_graphql_callers import holder
 from tests.test_graphql_sse import AS_EVENTS, said
-from tests.transports import NEW, OLD, TYPENAME, asked, endless, known, received, subscribe
+from tests.transports import NEW, OLD, TYPENAME, asked, endless, known, received, subscribe, told
 
 COSTLY = "{ rollouts(first: 100) { nodes { devices(first: 50) { nodes { status } } } } }"
 LIMIT = 1_000
@@ -84,3 +84,12 @@ async def test_each_token_has_a_budget_of_its_own_whatever_it_is_called(server: 
     async with Api.at(server.url, token, "") as namesake:
         assert await namesake.graphql(TYPENAME)
     assert (await api.refused(TYPENAME))[0] == "RATE_LIMITED"
+
+
+async def test_who_has_a_long_document_read_pays_for_that_even_where_it_makes_no_sense(server: Running) -> None:
+    async with holder(server, Role.READER) as reader:
+        for _ in range(3):
+            long = '{ device(uuid: """' + "\n" * 20_000 + '""") { name } }'
+            answer = (await told(reader, json={"query": long}))[1]
+            assert answer["errors"]
+        assert answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED"

@@ -1,6 +1,7 @@
 """GraphQL over WebSocket: graphql-transport-ws message by message, and what is done to those who do not keep to it."""
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from server.graphql.answers import refusal
 from server.graphql.channels import Answer, Channel
 from server.graphql.connections import Connections, Transport
 from server.graphql.events import Events
+from server.graphql.members import Member
 from server.graphql.messages import Code, closing
 from server.graphql.pace import Pace
 from server.process import Running, Serving, served
@@ -34,7 +36,7 @@ HANDSHAKE = b"\r\n".join([
     b"GET / HTTP/1.1", b"Host: a", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13",
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", b"", b"",
 ])  # fmt: skip
-NO_IDS: list[Any] = [None, [], {}, 7, ""]
+NO_IDS: list[Any] = [None, [], {}, 7, "", "x" * 129]
 NO_PAYLOADS: list[Any] = [None, [], "text", {}, {"query": 7}, {"query": ""}, {"documentId": 7}]
 NO_OBJECTS: list[Any] = [[1], 7, "text"]
 STRANGE: list[Any] = [
@@ -263,6 +265,27 @@ async def test_a_frame_that_is_too_large_ends_it_and_all_that_runs_on_it(api: Ap
                 await ws.send_str("x" * size)
             assert await ending(ws) in codes
         await eventually(followers, 0)
+
+
+async def test_what_a_connection_leaves_is_gone_without_the_collector(api: Api) -> None:
+    """It looks seldom at what has lived for a while, and would find gigabytes."""
+    query = await endless(api)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            async with known(api) as ws:
+                for id_ in ("1", "2"):
+                    await subscribe(ws, query, id_)
+                    await received(ws)
+        await eventually(followers, 0)
+        await eventually(_sockets, 0)
+    finally:
+        gc.enable()
+
+
+async def _sockets() -> int:
+    return sum(isinstance(one, sockets.Socket | Member) for one in gc.get_objects())
 
 
 # Clients that do not read

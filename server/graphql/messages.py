@@ -12,6 +12,8 @@ from storage.database import Database
 
 log = logging.getLogger(__name__)
 PROTOCOL = "graphql-transport-ws"
+# It is kept with each operation, and sent with all that it is told; clients take a number or a UUID.
+LONGEST_ID = 128
 # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code.
 MOST_OF_A_REASON = 123
 
@@ -65,8 +67,8 @@ class Message:
         kind, id_, payload = said.get("type"), said.get("id"), said.get("payload")
         if not isinstance(kind, str):
             raise BadInput("the type of a message must be a string")
-        if kind in ("subscribe", "complete") and not (isinstance(id_, str) and id_):
-            raise BadInput(f"{kind} must have an id that is a string")
+        if kind in ("subscribe", "complete") and not (isinstance(id_, str) and 0 < len(id_) <= LONGEST_ID):
+            raise BadInput(f"{kind} must have an id that is a string of 1 to {LONGEST_ID} characters")
         if not isinstance(payload, dict | None):
             raise BadInput(f"the payload of {kind} must be an object")
         return cls(kind, id_ if isinstance(id_, str) else "", payload)

@@ -7,6 +7,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from schema.budget import charge, reading
 from schema.build import Schema, schema
 from schema.errors import shown
 from schema.session import Session
@@ -31,8 +32,11 @@ class Operations:
     async def execute(self, asked: Asked, session: Session, allowed: Iterable[OperationType]) -> ExecutionResult:
         """One answer; raises InvalidOperationTypeError for an operation that may not be asked for that way."""
         try:
+            text = self._documents.text(asked, session.ctx.actor)
+            if asked.query is not None:
+                charge(session, reading(text))
             return await self._schema.execute(
-                self._documents.text(asked, session.ctx.actor),
+                text,
                 variable_values=asked.variables,
                 context_value=session,
                 operation_name=asked.operation,

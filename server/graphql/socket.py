@@ -191,6 +191,7 @@ class Socket:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._running.clear()  # a task that was cancelled remembers where, and so this
 
 
 class _Frames:
