@@ -11,7 +11,6 @@ import pytest
 from domain.requests import Request
 from resolvers import feed, rollouts
 from server.settings import Settings
-from storage.connection import Connection
 from tests.api import eventually
 from tests.world import a_world, all_are_told, writing
 from tools.blackhole import EVERYBODY, LISTENER, blackhole
@@ -95,17 +94,18 @@ async def test_whoever_subscribes_while_the_database_goes_away_is_not_refused_fo
         await conn.execute("lock table forgotten_events")
         followers = world.followers()
         async with at_work(*(follower.follow() for follower in followers)):
-            await eventually(lambda: _ends(conn, followers), {"closed with 1013", "answered with 503"})
+            await eventually(lambda: _ends(world, followers), {"closed with 1013", "answered with 503"})
             await conn.execute("rollback; begin")
             await all_are_told(world, followers)
     assert _all_ends(followers) == {"closed with 1013", "answered with 503"}
 
 
-async def _ends(conn: Connection, followers: Sequence[Follower]) -> set[str]:
+async def _ends(world: World, followers: Sequence[Follower]) -> set[str]:
     """How the connections of those ended who waited for the lock, once theirs to the database did."""
-    await conn.fetch(
-        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    )
+    async with world.operator.db.reading() as conn:
+        await conn.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
     return _all_ends(followers)
 
 
