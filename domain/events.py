@@ -134,6 +134,14 @@ class EventFilter:
             and (self.types is None or event.type in self.types)
         )
 
+    def names_devices_of(self, batch: Event) -> bool:
+        """Whether each device of a batch is told of: where one rollout is followed, or that type was asked for.
+
+        Of all rollouts it would be a million events before anything else is told, for whoever wants to know how rollouts get on.
+        """
+        is_meant = self.rollout is not None or self.types is not None
+        return is_meant and self.matches(replace(batch, type=EventType.DEVICE_SCHEDULED))
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

@@ -37,8 +37,15 @@ async def _forget(db: Database) -> None:
         await deliveries.forget(conn, now, KEPT, CHUNK)
         await pushes.forget(conn, now, KEPT, CHUNK)
         await idempotency.forget(conn, now, KEYS_KEPT, CHUNK)
-        await events.forget(conn, now, KEPT, CHUNK)
         await changes.forget(conn)
+    while await _forget_events(db) == CHUNK:
+        pass
+
+
+async def _forget_events(db: Database) -> int:
+    """Some of them, in a transaction of their own: whoever follows events waits for each transaction that writes."""
+    async with db.unheard() as conn:
+        return await events.forget(conn, await db.now(conn), KEPT, CHUNK)
 
 
 async def _wake_late_ones(db: Database) -> None:

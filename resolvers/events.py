@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from domain.actors import Permission
-from domain.events import Cursor, Event, EventFilter, EventType
+from domain.events import Cursor, Event, EventFilter
 from domain.ids import RolloutId
 from resolvers import replaying
 from resolvers.batches import is_batch, reached, scheduled, told
@@ -20,21 +20,18 @@ async def stream(ctx: Context, wanted: EventFilter, after: Cursor | None) -> "Ro
 
 
 class RolloutEvents(Replayed[Event]):
-    """What happens to rollouts, one or all, with what a batch means for each of its devices."""
+    """What happens to rollouts, one or all, with what a batch means for each of its devices where that is wanted."""
 
     def __init__(self, ctx: Context, wanted: EventFilter, after: Cursor) -> None:
-        self.key = (RolloutEvents, wanted)
-        self.after = after
-        self.rollout = wanted.rollout
-        self._ctx = ctx
+        super().__init__(ctx, (RolloutEvents, wanted), after, wanted.rollout)
         self._wanted = wanted
 
     async def meant(self, happened: Sequence[Event], after: Cursor) -> AsyncGenerator[Told[Event], None]:
-        """Those of these events that are wanted, and each device of a batch."""
+        """Those of these events that are wanted, and each device of a batch if it is."""
         for event in happened:
             if self._wanted.matches(event) and event.cursor > after:
                 yield Told(event.cursor, event)
-            if is_batch(event) and self._wanted.matches(replace(event, type=EventType.DEVICE_SCHEDULED)) and event.cursor.past > after:
+            if is_batch(event) and self._wanted.names_devices_of(event) and event.cursor.past > after:
                 async for one in self._ctx.feed.batches.derived(self._ctx.db, event, after):
                     yield Told(one.cursor, one)
 

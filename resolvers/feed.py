@@ -1,11 +1,9 @@
-"""Live events inside one process: the relay publishes what it read, subscriptions take it from bounded mailboxes."""
+"""Live events inside one process: the relay publishes what it read, those who follow it take it from bounded mailboxes."""
 
 import asyncio
-from bisect import bisect_right
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from time import monotonic
 
 from broadcaster import Broadcast
 
@@ -13,79 +11,11 @@ from domain.events import Cursor, Event
 from domain.ids import RolloutId
 from resolvers.batches import Batches
 from resolvers.bells import Bells
+from resolvers.mailboxes import Mailbox
+from resolvers.ring import Ring
 
 _NOT_YET = Cursor(2**63)
 """Before nothing: what is not being relayed is in the table alone."""
-
-
-class Mailbox:
-    """The last events that a subscriber has not taken yet. When it is full it forgets them and says so: the table has them all."""
-
-    CAPACITY = 256
-
-    def __init__(self, begin: Cursor) -> None:
-        self._events: deque[Event] = deque()
-        self._filled = asyncio.Event()
-        self.position = begin
-        """Of what is followed, everything after where this began and up to here has been put in."""
-        self.overflowed = False
-        self.closed = False
-        self.since = 0.0
-        """When what is in it began to wait, by time.monotonic()."""
-
-    def put(self, events: Sequence[Event]) -> None:
-        """Add some, or give up on all of them when there is no room."""
-        if events[0].cursor < self.position:  # published before this was there, and handed round after
-            events = [event for event in events if event.cursor > self.position]
-        if not events:
-            return
-        if not self._filled.is_set():
-            self.since = monotonic()
-        if len(self._events) + len(events) > self.CAPACITY:
-            self._events.clear()
-            self.overflowed = True
-        if not self.overflowed:
-            self._events.extend(events)
-        self.position = events[-1].cursor.past
-        self._filled.set()
-
-    def close(self) -> None:
-        """Nothing will come any more."""
-        self.closed = True
-        self._filled.set()
-
-    async def take(self) -> list[Event]:
-        """Wait for something to happen, then everything there is; empty after an overflow, and when closed."""
-        await self._filled.wait()
-        events = list(self._events)
-        self._events.clear()
-        if not self.closed:
-            self._filled.clear()
-        return events
-
-
-class Ring:
-    """The last events that were published: whoever was away for a moment reads them here and not in the table."""
-
-    CAPACITY = 10_000
-
-    def __init__(self, begin: Cursor) -> None:
-        self._events: list[Event] = []
-        self._begin = begin
-        """Everything that was published after this is here."""
-
-    def add(self, events: Sequence[Event]) -> None:
-        """Keep these too, and the oldest no longer."""
-        self._events += events
-        if (over := len(self._events) - self.CAPACITY) > 0:
-            self._begin = self._events[over - 1].cursor.past
-            del self._events[:over]
-
-    def since(self, after: Cursor) -> list[Event] | None:
-        """Those of which something lies after a cursor; None where that reaches further back."""
-        if after < self._begin:
-            return None
-        return self._events[bisect_right(self._events, (after.xid, after.seq, after.part), key=_end) :]
 
 
 class Feed:
@@ -177,7 +107,3 @@ def _by_topic(events: Sequence[Event]) -> dict[str, Sequence[Event]]:
 
 def _topic(rollout: RolloutId | None) -> str:
     return "everything" if rollout is None else f"rollout:{rollout}"
-
-
-def _end(event: Event) -> tuple[int, int, int]:
-    return event.cursor.xid, event.cursor.seq, Cursor.END

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing
+from copy import copy
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from domain.events import Cursor, Event
 from domain.ids import RolloutId
@@ -24,20 +25,29 @@ class Told(Generic[V]):
 
 
 class Stream(ABC, Generic[T]):
-    """Something that can be followed."""
+    """Something that can be followed by whoever asked for it."""
 
-    key: Hashable
-    """Streams of the same key tell the same, but for where they begin."""
+    def __init__(self, ctx: Context, key: Hashable) -> None:
+        self._ctx = ctx
+        self.key = key
+        """Streams of the same key tell the same, but for where they begin."""
+
+    def read_by(self, ctx: Context) -> Self:
+        """The same, read by somebody else."""
+        stream = copy(self)
+        stream._ctx = ctx
+        return stream
 
 
 class Replayed(Stream[T]):
     """Each thing that happens, once and in the one order: none is left out, and whoever is too slow reads on in the table."""
 
-    _ctx: Context
-    after: Cursor
-    """Where whoever asked for it wants to begin."""
-    rollout: RolloutId | None
-    """Whose events are looked at; None: everybody's."""
+    def __init__(self, ctx: Context, key: Hashable, after: Cursor, rollout: RolloutId | None = None) -> None:
+        super().__init__(ctx, key)
+        self.after = after
+        """Where whoever asked for it wants to begin."""
+        self.rollout = rollout
+        """Whose events are looked at; None: everybody's."""
 
     @abstractmethod
     def meant(self, events: Sequence[Event], after: Cursor) -> AsyncGenerator[Told[T], None]:
@@ -62,8 +72,8 @@ class Latest(Stream[T]):
 class Once(Latest[T]):
     """One value, and nothing after it."""
 
-    def __init__(self, cursor: Cursor, value: T) -> None:
-        self.key = (Once, id(self))
+    def __init__(self, ctx: Context, cursor: Cursor, value: T) -> None:
+        super().__init__(ctx, (Once, id(self)))
         self._told = Told(cursor, value)
 
     async def values(self) -> AsyncGenerator[Told[T], None]:

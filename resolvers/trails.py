@@ -26,8 +26,6 @@ class Wanted(Protocol[Meant]):
 class Trail(Replayed[Trace[Thing]], Generic[Key, Thing]):
     """What happens to things of one kind, as far as they are meant; those that are not there any more are passed over."""
 
-    rollout = None
-
     def __init__(
         self,
         ctx: Context,
@@ -36,9 +34,7 @@ class Trail(Replayed[Trace[Thing]], Generic[Key, Thing]):
         leads_to: Callable[[Event], Key | None],
         many: Callable[[Context, Sequence[Key]], Awaitable[Mapping[Key, Thing]]],
     ) -> None:
-        self.key = (many, wanted)
-        self.after = after
-        self._ctx = ctx
+        super().__init__(ctx, (many, wanted), after)
         self._wanted = wanted
         self._leads_to = leads_to
         self._many = many

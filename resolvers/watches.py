@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from domain.ids import RolloutId
@@ -139,13 +140,32 @@ class Watch(Generic[K, V]):
             place.end()
 
 
+class Turns:
+    """Takes those who want the same one after the other, and rests three times as long as each took."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._free_at = 0.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The block, when it is its turn."""
+        async with self._lock:
+            await asyncio.sleep(self._free_at - monotonic())
+            began = monotonic()
+            try:
+                yield
+            finally:
+                self._free_at = (ended := monotonic()) + 3 * (ended - began)
+
+
 class Watches:
     """All of one process."""
 
     def __init__(self) -> None:
         self._watches: dict[Hashable, Watch[Any, Any]] = {}
-        self.counting = asyncio.Lock()
-        """Held while devices are counted: a process keeps one connection busy with that, whatever is asked for."""
+        self.counting = Turns()
+        """For who counts devices: a process keeps a quarter of a connection busy with that, whatever is asked for."""
 
     def __len__(self) -> int:
         return len(self._watches)

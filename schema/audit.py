@@ -17,7 +17,7 @@ from schema.arguments import WHICH
 from schema.enums import Action, SubjectKind
 from schema.nodes import Node, node_id, parts
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
-from schema.resuming import Since, or_expired, resume
+from schema.resuming import PLACE, Since, or_expired, resume
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class AuditQuery:
 
 @strawberry.type(description="That an operator did something, and its place among all that happened.")
 class AuditRecord:
-    cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
+    cursor: str = strawberry.field(description=PLACE)
     entry: AuditEntry = strawberry.field(description="What was done.")
 
     @classmethod
@@ -146,4 +146,4 @@ class AuditSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(AuditRecord, "AuditResult")]:  # type: ignore[valid-type]
         wanted = (filter or AuditFilterInput()).wanted()
-        return await resume(audit.stream(info.context.ctx, wanted, info.context.after(after)), AuditRecord.of)
+        return await resume(info, audit.stream, wanted, after, AuditRecord.of)

@@ -21,6 +21,7 @@ from schema.explanations import DeviceExplanation
 from schema.following import Following
 from schema.nodes import Node, node_id
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
+from schema.resuming import SO_FAR
 from schema.rollouts import RolloutDevice
 from schema.scalars import UUID, ImageReference
 from schema.session import Info
@@ -194,13 +195,11 @@ class Device(Node):
         return await trail(info, Subject(SubjectKind.DEVICE, self.source.uuid), first, after)
 
 
-@strawberry.type(description="A device that is not as it was.")
+@strawberry.type(description="A device as it is: at once, and whenever it has changed.")
 class DeviceChange:
     device: Device = strawberry.field(description="The device.")
     at: datetime = strawberry.field(description="When it was so; what is nested in it may be newer.")
-    cursor: str = strawberry.field(
-        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
-    )
+    cursor: str = strawberry.field(description=SO_FAR)
 
     @classmethod
     def of(cls, watched: Watched) -> Self:

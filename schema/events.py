@@ -15,7 +15,7 @@ from schema.arguments import WHICH, each_once
 from schema.enums import EventType, Status
 from schema.following import Following
 from schema.nodes import Node, node_id, number_of
-from schema.resuming import Since, or_expired, resume
+from schema.resuming import PLACE, Since, or_expired, resume
 from schema.scalars import UUID
 from schema.session import Info
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _KNOWN = {kind.value: kind for kind in EventType}
 
 
-@strawberry.type(description="Something that happened to a rollout or to a device in it.")
+@strawberry.type(description="Something that happened to a rollout, to a device, or to an image.")
 class Event(Node):
-    cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
+    cursor: str = strawberry.field(description=PLACE)
     at: datetime = strawberry.field(description="When.")
     type: EventType | None = strawberry.field(
         description="What; null for what a newer server, running beside this one, calls something new."
@@ -86,7 +86,11 @@ class EventFilterInput:
     policy: strawberry.ID | None = strawberry.field(description="Of rollouts of this policy.", default=None)
     fleet: str | None = strawberry.field(description="Of rollouts for this fleet alone.", default=None)
     statuses: list[Status] | None = strawberry.field(description="Of rollouts that had come to one of these states by then.", default=None)
-    types: list[EventType] | None = strawberry.field(description="Of one of these types.", default=None)
+    types: list[EventType] | None = strawberry.field(
+        description="Of one of these types; null is all. But `DEVICE_SCHEDULED`, for each device of a batch, is told only to those who "
+        "name it, or follow one rollout.",
+        default=None,
+    )
 
     def wanted(self) -> domain.EventFilter:
         return domain.EventFilter(
@@ -111,11 +115,11 @@ class EventSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(Event, "EventsResult")]:  # type: ignore[valid-type]
         wanted = (filter or EventFilterInput()).wanted()
-        return await resume(events.stream(info.context.ctx, wanted, info.context.after(after)), Event.of)
+        return await resume(info, events.stream, wanted, after, Event.of)
 
     @strawberry.subscription(
         description="Everything that happens to a rollout, in order: from its beginning, or from where a cursor left off. "
-        "At least once; after a reconnect, pass the last cursor."
+        "At least once; after a reconnect, pass the last cursor. One that is too old is an error with the code `CURSOR_EXPIRED`."
     )
     async def rollout_events(
         self,

@@ -23,6 +23,7 @@ from schema.following import Following
 from schema.nodes import Node, key_of, node_id
 from schema.paging import DEFAULT, After, Connection, First, Key, listed, no_cursor, paged
 from schema.policies import IN_ORDER, Policy
+from schema.resuming import SO_FAR
 from schema.rollouts import BY_NUMBER, Rollout
 from schema.scalars import UUID
 from schema.session import Info
@@ -143,7 +144,7 @@ class Fleet(Node):
 
 
 @strawberry.type(description="How many devices have something in common, and how they are.")
-class FleetCounts:
+class DeviceTotals:
     devices: int = strawberry.field(description="All of them.")
     online: int = strawberry.field(description="Heard of within the last eight minutes.")
     waiting: int = strawberry.field(description="Wait for an operator to accept them.")
@@ -165,17 +166,15 @@ class FleetCounts:
         )
 
 
-@strawberry.type(description="Counts that are not what they were.")
+@strawberry.type(description="How many devices there are of a kind: at once, and whenever that has changed.")
 class DeviceCountsChange:
-    counts: FleetCounts = strawberry.field(description="The counts, all of one moment.")
+    counts: DeviceTotals = strawberry.field(description="The counts, all of one moment.")
     at: datetime = strawberry.field(description="When this was so.")
-    cursor: str = strawberry.field(
-        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
-    )
+    cursor: str = strawberry.field(description=SO_FAR)
 
     @classmethod
     def of(cls, counted: Counts) -> Self:
-        return cls(counts=FleetCounts.of(counted.counts), at=counted.at, cursor=str(counted.cursor))
+        return cls(counts=DeviceTotals.of(counted.counts), at=counted.at, cursor=str(counted.cursor))
 
 
 @strawberry.type

@@ -20,7 +20,7 @@ from schema.enums import PushSource, Sender, SubjectKind
 from schema.images import Image
 from schema.nodes import Node, node_id, number_asked, number_of
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
-from schema.resuming import Since, or_expired, resume
+from schema.resuming import PLACE, Since, or_expired, resume
 from schema.session import Info
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class PushQuery:
 
 @strawberry.type(description="That a webhook was received, once more perhaps, or something was decided about what it told.")
 class DeliveryChange:
-    cursor: str = strawberry.field(description="Where it stands in the one order of events; pass it as `after` to read on.")
+    cursor: str = strawberry.field(description=PLACE)
     at: datetime = strawberry.field(description="When.")
     delivery: Delivery = strawberry.field(description="The webhook as it is by now.")
 
@@ -244,4 +244,4 @@ class PushSubscription:
         after: Since = None,
     ) -> AsyncIterable[or_expired(DeliveryChange, "DeliveriesResult")]:  # type: ignore[valid-type]
         wanted = (filter or DeliveryFilterInput()).wanted()
-        return await resume(deliveries.stream(info.context.ctx, wanted, info.context.after(after)), DeliveryChange.of)
+        return await resume(info, deliveries.stream, wanted, after, DeliveryChange.of)

@@ -6,12 +6,19 @@ from typing import Annotated, Any, Self, TypeVar, Union
 import strawberry
 
 from domain.errors import CursorExpired
+from domain.events import Cursor
+from resolvers.context import Context
 from resolvers.streams import Once, Replayed
 from schema.following import Following
 from schema.results import Error, ErrorCode
+from schema.session import Info
 
 Value = TypeVar("Value")
+Wanted = TypeVar("Wanted")
 
+PLACE = "Where it stands in the one order of events; pass it as `after` to read on."
+SO_FAR = "What happened up to here is in it: pass it as `after` to `events`, and what happened since is told without a gap."
+"""How the cursors of things that happen, and of things that are so, are described."""
 Since = Annotated[
     str | None, strawberry.argument(description="The cursor of what was told last, or an `eventCursor`; null is from now on.")
 ]
@@ -32,9 +39,16 @@ def or_expired(told: type, name: str) -> Any:
     return Annotated[Union[told, CursorExpiredError], union]  # noqa: UP007 – of values
 
 
-async def resume(opening: Awaitable[Replayed[Value]], shown: Callable[[Value], Any]) -> Following[Any]:
-    """A stream that is being opened; or, where its cursor is too old, the error as all that is told."""
+async def resume(
+    info: Info,
+    stream: Callable[[Context, Wanted, Cursor | None], Awaitable[Replayed[Value]]],
+    wanted: Wanted,
+    after: str | None,
+    shown: Callable[[Value], Any],
+) -> Following[Any]:
+    """A stream that goes on after a cursor; or, where that is too old, the error as all that is told."""
+    ctx = info.context.ctx
     try:
-        return Following(await opening, shown)
+        return Following(await stream(ctx, wanted, info.context.after(after)), shown)
     except CursorExpired as expired:
-        return Following(Once(expired.oldest, expired), CursorExpiredError.of)
+        return Following(Once(ctx, expired.oldest, expired), CursorExpiredError.of)

@@ -26,6 +26,7 @@ from schema.images import Image
 from schema.nodes import Node, node_id, number_asked, number_of
 from schema.paging import DEFAULT, LAST, After, Connection, First, Key, numbered, paged
 from schema.plans import Plan
+from schema.resuming import SO_FAR
 from schema.scalars import UUID
 from schema.session import Info
 
@@ -70,9 +71,7 @@ class RolloutProgress:
     devices: DeviceCounts = strawberry.field(description="How many devices are where.")
     failure_rate: float = strawberry.field(description="Failed / (running + failed) of the devices that have shown anything; 0 to 1.")
     at: datetime = strawberry.field(description="When this was so.")
-    cursor: str = strawberry.field(
-        description="What happened up to here is in it: pass it as `after` to be told of what happened since, without a gap."
-    )
+    cursor: str = strawberry.field(description=SO_FAR)
     source: strawberry.Private[domain.Rollout]
 
     @classmethod

@@ -42,7 +42,9 @@ class Figures:
         yield _gauge("subscribers", "Operations that follow something.", self.load.subscribers)
         yield _gauge("subscription_groups", "Groups of subscribers who follow the same; each executes an event once.", self.load.groups)
         yield _gauge("mailbox_events", "What waits in mailboxes for subscribers who read slowly.", self.load.waiting)
-        yield _counter("mailbox_overflows", "Mailboxes that were full: their subscribers read on in memory or in the table.", self.load.overflows)
+        yield _counter(
+            "mailbox_overflows", "Mailboxes that were full: their subscribers read on in memory or in the table.", self.load.overflows
+        )
         yield self._replays()
         yield _gauge("replays_waiting", "Replays that wait until others have read the table.", self.load.replays_waiting)
         if self.event_lag is not None:

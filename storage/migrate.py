@@ -1,10 +1,14 @@
 """Brings a database to the newest layout."""
 
+import asyncio
+import logging
 from pathlib import Path
 
 import asyncpg
+from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate as pogo
 
+log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that nobody else uses: pogo takes no lock of its own, so whoever starts first migrates and the others wait.
 _LOCK = 0x726F6C6C77617665
@@ -19,10 +23,25 @@ async def migrate(url: str) -> None:
     conn = await _connect(url)
     try:
         await conn.execute("select pg_advisory_lock($1)", _LOCK)
-        await pogo.apply(conn, MIGRATIONS, schema_name="public")
+        await _apply(conn)
         await _take_in_restored_events(conn)
     finally:
         await conn.close()  # and with it the lock
+
+
+async def _apply(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Wait a moment for each lock, again and again: whoever waits long for a table, behind a dump, keeps everybody else from it."""
+    await conn.execute("set lock_timeout = '2s'")
+    while True:
+        try:
+            await pogo.apply(conn, MIGRATIONS, schema_name="public")
+            break
+        except BadMigrationError as failed:
+            if not isinstance(failed.__cause__, asyncpg.LockNotAvailableError):
+                raise
+            log.warning("the layout of the database cannot be changed while somebody reads or writes for long; it is tried again")
+            await asyncio.sleep(2)
+    await conn.execute("reset lock_timeout")
 
 
 async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -38,6 +38,12 @@ async def follow(ctx: Context, stream: use.RolloutEvents) -> AsyncGenerator[Even
                     yield told.value
 
 
+async def table(db: Database) -> list[Event]:
+    """Every event that is settled."""
+    async with db.reading() as conn:
+        return await events.page(conn, Cursor(), 100_000)
+
+
 async def replay(ctx: Context, wanted: EventFilter, after: Cursor) -> list[Event]:
     """What the table tells after a cursor."""
     return [told.value async for told in (await use.stream(ctx, wanted, after)).replay(after)]
@@ -45,20 +51,20 @@ async def replay(ctx: Context, wanted: EventFilter, after: Cursor) -> list[Event
 
 @asynccontextmanager
 async def relaying(db: Database, feed: Feed) -> AsyncIterator[Relay]:
-    """What settles is published while the block runs."""
-    relay = await Relay.beginning(db, feed, lambda: None)
+    """What settles is published, and what is committed is heard of, while the block runs: as in a server."""
+    relay = await Relay.beginning(db, feed, feed.bells.ring)
     async with feed.running():
         task = asyncio.create_task(relay.run())
         try:
             yield relay
         finally:
             task.cancel()
+            await asyncio.wait([task])
 
 
 async def published(ctx: Context) -> None:
     """Wait until all that has happened so far has been published."""
-    async with ctx.db.reading() as conn:
-        last = (await events.page(conn, Cursor(), 100_000))[-1].cursor
+    last = (await table(ctx.db))[-1].cursor
     async with asyncio.timeout(10):
         while ctx.feed.position < last:
             await asyncio.sleep(0.01)

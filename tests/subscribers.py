@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
+from strawberry.types import ExecutionResult
 
 from domain.events import Cursor, EventType
 from domain.ids import RolloutId
 from monitor.relay import Relay
 from resolvers.budget import Budget
-from resolvers.context import Context
+from resolvers.context import AWAY, Context
 from schema.nodes import node_id
 from schema.session import Session
 from schema.subscribed import Subscribed
@@ -104,21 +105,22 @@ class Audience:
         self.operations = Operations(Documents())
         self._subscribers: list[Subscriber] = []
 
-    async def begun(self, query: str, ctx: Context | None = None, budget: Budget | None = None, **variables: Any) -> tuple[Any, Session]:
-        """What a subscription follows, or why it may not."""
-        session = Session(ctx or self.ctx, budget)
-        return await self.operations.begin(Asked(query, variables=variables), session), session
-
     async def subscribe(
         self, query: str = EVENTS, ear: Ear | None = None, ctx: Context | None = None, budget: Budget | None = None, **variables: Any
     ) -> Subscriber:
-        """Somebody who may follow this."""
-        begun, session = await self.begun(query, ctx, budget, **variables)
+        """Somebody who may follow this; told that the database is away, he asks again."""
+        session = Session(ctx or self.ctx, budget)
+        begun = await self._begun(Asked(query, variables=variables), session)
         assert isinstance(begun, Subscribed), begun.errors
         ear = ear or Ear()
         subscriber = Subscriber(ear, asyncio.create_task(self.operations.tell(begun, session, ear), name="subscriber"))
         self._subscribers.append(subscriber)
         return subscriber
+
+    async def _begun(self, asked: Asked, session: Session) -> Subscribed | ExecutionResult:
+        while True:
+            with suppress(*AWAY):
+                return await self.operations.begin(asked, session)
 
     async def follow(self, after: Cursor | None = None, ear: Ear | None = None, **more: Any) -> Subscriber:
         """Somebody who follows the events of the rollout."""
@@ -144,6 +146,7 @@ async def _running() -> set[str]:
 @asynccontextmanager
 async def an_audience(ctx: Context) -> AsyncIterator[Audience]:
     """Of a process that hears of what is committed; at the end everybody leaves, and nothing is left of them."""
+    await settled(ctx)
     relay = await Relay.beginning(ctx.db, ctx.feed, ctx.feed.bells.ring)
     audience = Audience(ctx)
     async with ctx.feed.running():
@@ -155,6 +158,13 @@ async def an_audience(ctx: Context) -> AsyncIterator[Audience]:
             relaying.cancel()
             await asyncio.wait([relaying])
             await audience.gone()
+
+
+async def settled(ctx: Context) -> None:
+    """Wait until readers see all that happened: who writes elsewhere in the cluster holds that up."""
+    async with asyncio.timeout(10), ctx.db.reading() as conn:
+        while await conn.fetchval("select (select count(*) from events) <> (select count(*) from settled_events)"):
+            await asyncio.sleep(0.01)
 
 
 async def happens(ctx: Context, times: int = 1, **data: Any) -> None:

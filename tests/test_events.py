@@ -15,12 +15,12 @@ from monitor.reconciler import reconcile
 from monitor.relay import Relay
 from resolvers import events as use
 from resolvers.context import Context
-from resolvers.feed import Mailbox
+from resolvers.mailboxes import Mailbox
 from storage import events
 from storage.database import Database
 from storage.migrate import migrate
 from tests.factories import a_rollout, everybody_says
-from tests.following import relaying, watch
+from tests.following import relaying, table, watch
 
 ROLLOUT = RolloutId(1)
 
@@ -38,17 +38,12 @@ class _RolledBack(Exception):
     pass
 
 
-async def _read_all(db: Database) -> list[Event]:
-    async with db.reading() as conn:
-        return await events.page(conn, Cursor(), 10_000)
-
-
 async def test_transactions_are_ordered_as_numbers(db: Database) -> None:
     async with db.transaction() as conn:
         for xid in ("100", "9", "99", "10"):
             await conn.execute("insert into events (xid, at, type, data) values ($1::text::xid8, now(), 'image.device_updated', '{}')", xid)
 
-    assert [event.cursor.xid for event in await _read_all(db)] == [9, 10, 99, 100]
+    assert [event.cursor.xid for event in await table(db)] == [9, 10, 99, 100]
 
 
 async def test_events_restored_from_a_cluster_that_had_counted_further_are_taken_in_when_a_process_starts(
@@ -73,9 +68,9 @@ async def test_an_event_is_not_shown_while_an_older_transaction_still_runs(db: D
     await asyncio.sleep(0.1)
     await _record(db, ROLLOUT)
 
-    assert await _read_all(db) == []
+    assert await table(db) == []
     await slow
-    assert len(await _read_all(db)) == 4
+    assert len(await table(db)) == 4
 
 
 async def test_every_subscriber_sees_every_event_once_in_one_order_whatever_order_writers_commit_in(operator: Context) -> None:

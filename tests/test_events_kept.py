@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import CursorExpired
-from domain.events import Cursor, Event, EventFilter, EventType
+from domain.events import Cursor, EventFilter, EventType
 from monitor import janitor
 from monitor.janitor import KEPT, tidy
 from resolvers import events as use
@@ -16,9 +16,9 @@ from storage.database import Database
 from storage.migrate import migrate
 from tests.clock import MovableClock
 from tests.factories import a_rollout
-from tests.following import replay
+from tests.following import replay, table
 
-EVERYTHING = EventFilter()
+EVERYTHING = EventFilter(types=tuple(EventType))
 DAY = timedelta(days=1)
 
 
@@ -27,12 +27,7 @@ async def _happen(db: Database, *ages: timedelta) -> list[Cursor]:
     for age in ages:
         async with db.transaction() as conn:
             await events.record(conn, EventType.DEVICE_ONLINE, await db.now(conn) - age)
-    return [event.cursor for event in await _all(db)]
-
-
-async def _all(db: Database) -> list[Event]:
-    async with db.reading() as conn:
-        return await events.page(conn, Cursor(), 10_000)
+    return [event.cursor for event in await table(db)]
 
 
 async def _oldest(ctx: Context) -> Cursor:
@@ -63,7 +58,7 @@ async def test_what_is_forgotten_is_exactly_what_lies_before_the_first_that_is_n
     for _ in ages:
         await tidy(operator.db)
 
-    assert [event.cursor for event in await _all(operator.db)] == places[young:]
+    assert [event.cursor for event in await table(operator.db)] == places[young:]
     assert await _oldest(operator) == (places[young - 1] if young else Cursor())
 
 
@@ -85,7 +80,7 @@ async def test_who_was_told_a_part_of_a_batch_that_is_forgotten_is_told_that_the
     async with operator.db.unheard() as conn:
         await events.forget(conn, await operator.db.now(conn), KEPT, 5000)
 
-    assert await _all(operator.db) == []
+    assert await table(operator.db) == []
     assert await _is_expired(operator, told[-2].cursor)
     assert not await _is_expired(operator, told[-1].cursor)
     assert not await _is_expired(operator, told[-1].cursor.past)
@@ -144,12 +139,12 @@ async def test_what_was_forgotten_in_a_cluster_that_had_counted_further_stays_fo
     places = await _happen(operator.db, *[KEPT + DAY] * 2, *[KEPT - DAY] * 2)
     await tidy(operator.db)
     async with operator.db.transaction() as conn:
-        for table in ("events", "forgotten_events"):
-            await conn.execute(f"update {table} set xid = (xid::text::bigint + 1000000)::text::xid8")
+        for name in ("events", "forgotten_events"):
+            await conn.execute(f"update {name} set xid = (xid::text::bigint + 1000000)::text::xid8")
 
     await migrate(database_url)
 
-    [one, two] = await _all(operator.db)
+    [one, two] = await table(operator.db)
     assert await _is_expired(operator, places[0])
     assert [event.cursor for event in await replay(operator, EVERYTHING, await _oldest(operator))] == [one.cursor, two.cursor]
     assert not await _is_expired(operator, one.cursor)

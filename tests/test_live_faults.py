@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from domain.requests import Request
-from resolvers import feed, rollouts
+from resolvers import ring, rollouts
 from server.settings import Settings
 from tests.api import eventually
 from tests.world import a_world, all_are_told, writing
@@ -113,11 +113,11 @@ def _all_ends(followers: Sequence[Follower]) -> set[str]:
     return set[str]().union(*(follower.ends for follower in followers))
 
 
-@pytest.mark.parametrize("recent", [feed.Ring.CAPACITY, 50])
+@pytest.mark.parametrize("recent", [ring.Ring.CAPACITY, 50])
 async def test_clients_that_come_and_go_at_random_miss_nothing(
     database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, recent: int
 ) -> None:
-    monkeypatch.setattr(feed.Ring, "CAPACITY", recent)
+    monkeypatch.setattr(ring.Ring, "CAPACITY", recent)
     async with a_world(settings, database_url, database_url, database_url) as world:
         followers = world.followers(Whims(patience=150, doze=0.3))
         async with at_work(*(follower.follow() for follower in followers)):

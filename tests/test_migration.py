@@ -1,5 +1,6 @@
 """A database that was filled under an earlier layout goes on under the newest."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from itertools import count
@@ -21,6 +22,7 @@ from resolvers.context import Context
 from resolvers.feed import Feed
 from storage.database import Database
 from storage.migrate import MIGRATIONS, migrate
+from tests.api import eventually
 from tests.clock import MovableClock
 from tests.factories import push
 from tests.field import Field
@@ -190,3 +192,25 @@ async def test_policies_say_what_they_said_and_the_next_push_is_acted_on(old: st
         now = await field.read(rollout)
         assert (now.status, now.size, (await field.read(UNDER_WAY)).status) == (Status.IN_PROGRESS, 10, Status.SUPERSEDED)
         await field.histories_give_the_rows()
+
+
+async def test_whoever_reads_for_long_while_the_layout_changes_keeps_nobody_from_writing(old: str) -> None:
+    reader, writer = await asyncpg.connect(old), await asyncpg.connect(old)
+    async with reader.transaction():
+        await reader.execute("lock table events in access share mode")
+        migrating = asyncio.create_task(migrate(old))
+        await eventually(lambda: _waits(writer), True)
+
+        await asyncio.wait_for(writer.execute("insert into events (at, type, data) values (now(), 'image.device_updated', '{}')"), 4)
+        assert not migrating.done()
+    async with asyncio.timeout(10):
+        await migrating
+    assert await writer.fetchval("select count(*) from events where delivery_id is null") == 1
+    for conn in (reader, writer):
+        await conn.close()
+
+
+async def _waits(conn: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether somebody waits for the table of events."""
+    waits: bool = await conn.fetchval("select exists (select from pg_locks where not granted and relation = 'events'::regclass)")
+    return waits

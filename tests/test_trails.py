@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,13 +16,12 @@ from domain.catalogue import Standing
 from domain.deliveries import Delivery, DeliveryFilter
 from domain.endpoints import Endpoint, Scheme, Sender
 from domain.errors import Forbidden
-from domain.events import Cursor, EventFilter
+from domain.events import Cursor, EventFilter, EventType
 from domain.fleet import Chosen, DeviceFilter
 from domain.ids import DeliveryId, EndpointId, EntryId, RolloutId
 from domain.images import Image
 from domain.trails import Trace
 from monitor.intake import take_in
-from monitor.relay import Relay
 from registries.webhooks import Received
 from resolvers import audit, bulk, catalogue, deliveries, endpoints, events, tokens
 from resolvers.context import Context
@@ -34,6 +33,7 @@ from storage import deliveries as delivery_rows
 from tests.api import Api
 from tests.clock import MovableClock
 from tests.factories import a_policy
+from tests.following import relaying
 from tools.crowd import crowd
 
 NEWEST = 2**62
@@ -170,7 +170,7 @@ async def test_events_that_everybody_reads_say_nothing_of_webhooks_and_of_the_au
     hidden = {Cursor(int(row["xid"]), row["seq"]) for row in rows}
     assert len(hidden) == 3
 
-    told = {one.cursor async for one in (await events.stream(operator, EventFilter(), Cursor())).replay(Cursor())}
+    told = {one.cursor async for one in (await events.stream(operator, EventFilter(types=tuple(EventType)), Cursor())).replay(Cursor())}
     of_rollout = {event.cursor for event in await events.page(operator, RolloutId(1), Cursor(), 1000)}
 
     assert of_rollout
@@ -246,7 +246,7 @@ async def test_only_what_is_meant_is_told(operator: Context, administrator: Cont
 async def test_reading_and_then_following_leaves_no_gap(operator: Context, administrator: Context) -> None:
     dice = random.Random(3)
     read: list[tuple[Cursor, set[int], set[int]]] = []
-    async with relaying(operator):
+    async with relaying(operator.db, operator.feed):
         writing = [asyncio.create_task(_slowly(operator, number, dice.random() / 5)) for number in range(80)]
         while not all(task.done() for task in writing):
             begin = operator.feed.position
@@ -273,18 +273,6 @@ async def _slowly(ctx: Context, number: int, pause: float) -> None:
             change.of(Subject.of(SubjectType.POLICY, number))
             if number % 4 == 0:
                 raise _RolledBack
-
-
-@asynccontextmanager
-async def relaying(ctx: Context) -> AsyncIterator[None]:
-    """What is committed is published while the block runs."""
-    relay = await Relay.beginning(ctx.db, ctx.feed, lambda: None)
-    async with ctx.feed.running():
-        task = asyncio.create_task(relay.run())
-        try:
-            yield
-        finally:
-            task.cancel()
 
 
 # Over a WebSocket

@@ -17,7 +17,6 @@ from domain.health import Outcome
 from domain.ids import DeviceId, RolloutId
 from domain.statuses import DeviceStatus
 from monitor.reconciler import reconcile
-from monitor.relay import Relay
 from resolvers import aside, devices, events, fleet, identity, rollouts, targets, watching
 from resolvers.context import Context
 from resolvers.streams import Latest
@@ -27,6 +26,7 @@ from tests.api import web
 from tests.clock import MovableClock
 from tests.factories import a_policy, a_rollout, at, everybody_says, finished, minutes, push
 from tests.field import Field
+from tests.following import relaying
 from tests.fuses import Fuse, an_instance, no_fuse_is_left
 from tests.hearing import Heard, heard
 from tools.crowd import crowd
@@ -42,19 +42,6 @@ async def nothing_is_left_behind(operator: Context) -> AsyncIterator[None]:
     yield
     assert [task for task in asyncio.all_tasks() if task.get_name().startswith("watching")] == []
     assert (operator.feed.bells.count, len(operator.watches)) == (0, 0)
-
-
-@asynccontextmanager
-async def relaying(ctx: Context) -> AsyncIterator[None]:
-    """What is committed is heard of, as in a server."""
-    relay = await Relay.beginning(ctx.db, ctx.feed, ctx.feed.bells.ring)
-    async with ctx.feed.running():
-        task = asyncio.create_task(relay.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
 
 @asynccontextmanager
@@ -158,7 +145,10 @@ async def test_and_within_two_seconds_though_nothing_is_heard(field: Field, watc
 
 async def test_a_commit_anywhere_is_heard_of(operator: Context) -> None:
     [device] = await crowd(operator.db, 1)
-    async with relaying(operator), heard(await watching.device(operator, uuid := await uuid_of(operator, device))) as told:
+    async with (
+        relaying(operator.db, operator.feed),
+        heard(await watching.device(operator, uuid := await uuid_of(operator, device))) as told,
+    ):
         for site in ("north", "south", "east"):
             await told.until(lambda _: True)
             await devices.set_labels(operator, uuid, {"site": site})
@@ -238,7 +228,7 @@ async def test_who_watches_a_device_twice_is_told_twice(operator: Context) -> No
 
 async def test_progress_is_told_at_once_and_whenever_it_changes_and_ends_with_the_rollout(operator: Context) -> None:
     rollout = await a_rollout(operator, 3)
-    async with relaying(operator), heard(await watching.progress(operator, rollout.id)) as told:
+    async with relaying(operator.db, operator.feed), heard(await watching.progress(operator, rollout.id)) as told:
         await finished(operator.db, rollout.id)
         await told.end()
 
@@ -273,7 +263,7 @@ async def test_what_happens_to_another_rollout_is_no_reason_to_count(operator: C
 
 async def test_what_happened_up_to_the_cursor_of_progress_is_in_it(operator: Context) -> None:
     rollout = await a_rollout(operator, 10)
-    async with relaying(operator), heard(await watching.progress(operator, rollout.id)) as told:
+    async with relaying(operator.db, operator.feed), heard(await watching.progress(operator, rollout.id)) as told:
         await finished(operator.db, rollout.id)
         await told.end()
 
@@ -390,7 +380,7 @@ async def test_in_a_storm_nothing_is_told_twice_and_the_last_is_so(field: Field,
     ctx, uuid = field.operator, await uuid_of(field.operator, watched)
     rollout = await push(ctx, "nginx:2.0.0")
     async with (
-        relaying(ctx),
+        relaying(ctx.db, ctx.feed),
         heard(await watching.device(ctx, uuid)) as device,
         heard(await watching.progress(ctx, rollout)) as progress,
         heard(watching.counts(ctx, DeviceFilter(online=True))) as counts,

@@ -27,7 +27,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from domain.actors import Actor
 from resolvers import tokens
 from resolvers.context import Context
-from resolvers.feed import Feed, Ring
+from resolvers.feed import Feed
+from resolvers.ring import Ring
 from resolvers.vault import Vault
 from storage.database import Database
 from storage.migrate import migrate

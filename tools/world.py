@@ -9,7 +9,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from domain.events import Cursor
+from domain.events import Cursor, EventType
 from domain.ids import RolloutId
 from domain.requests import Request
 from monitor.reconciler import reconcile
@@ -25,7 +25,10 @@ from tools.writers import Writer, table
 OF_ONE = "subscription ($id: ID!, $after: String) { rolloutEvents(id: $id, after: $after) { cursor } }"
 OF_SOME = """
 subscription ($id: ID!, $after: String) { events(filter: {rollout: $id}, after: $after) { __typename ... on Event { cursor } } }"""
-OF_ALL = "subscription ($after: String) { events(after: $after) { __typename ... on Event { cursor } } }"
+TYPES = ", ".join(EventType.__members__)  # by name, so that the devices of batches are among them
+OF_ALL = (
+    f"subscription ($after: String) {{ events(filter: {{types: [{TYPES}]}}, after: $after) {{ __typename ... on Event {{ cursor }} }} }}"
+)
 SUBSCRIPTIONS = {"rolloutEvents": OF_ONE, "events of the rollout": OF_SOME, "events": OF_ALL}
 WAYS = {"websocket": over_websocket, "stream": over_events}
 BEGINNING = str(Cursor())
