@@ -1,6 +1,7 @@
 """Whoever follows something is told all of it, once and in the one order, whatever becomes of connections, processes and PostgreSQL."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from domain.requests import Request
 from resolvers import ring, rollouts
 from server.settings import Settings
+from tests.api import eventually
 from tests.world import a_world, all_are_told, writing
 from tools.blackhole import EVERYBODY, LISTENER, blackhole
 from tools.conversation import Conversation
-from tools.followers import Whims
+from tools.followers import Follower, Whims
 from tools.restartable import restartable
 from tools.world import BEGINNING, COMES_AGAIN, World, at_work
 from tools.writers import table
@@ -23,13 +25,13 @@ async def test_all_are_told_everything_once_in_one_order_whatever_becomes_of_lis
     async with blackhole(database_url) as hole, a_world(settings, database_url, hole.url, database_url) as world:
         steady = world.followers()
         async with at_work(*(follower.follow() for follower in steady)):
-            async with writing(world, 400), at_work(_shoot_listeners(world), _lie_across(database_url)):
-                await asyncio.sleep(1.5)
+            async with writing(world, 300), at_work(_shoot_listeners(world), _lie_across(database_url)):
+                await asyncio.sleep(1)
                 hole.swallow(LISTENER)
-                await asyncio.sleep(2)
+                await asyncio.sleep(1.5)
                 hole.close()
                 late = world.followers(begin=steady[0].last or BEGINNING)
-                await asyncio.sleep(1)
+                await asyncio.sleep(0.5)
             async with at_work(*(follower.follow() for follower in late)):
                 await all_are_told(world, [*steady, *late])
 
@@ -61,30 +63,54 @@ async def _lie_across(url: str) -> None:
 
 async def test_a_server_that_is_cut_off_from_its_database_for_a_while_tells_all_of_it_later(database_url: str, settings: Settings) -> None:
     async with blackhole(database_url) as hole, a_world(settings, database_url, hole.url, database_url) as world:
-        followers = [*world.followers(), *world.followers(Whims(patience=200))]
+        followers = world.followers(Whims(patience=200))
         async with at_work(*(follower.follow() for follower in followers)):
-            async with writing(world, 300):
+            async with writing(world, 200):
                 await asyncio.sleep(0.5)
                 hole.swallow(*EVERYBODY)
                 await asyncio.sleep(2)
                 hole.reset()
                 await asyncio.sleep(0.5)
             await all_are_told(world, followers)
-    assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
+    assert _all_ends(followers) <= COMES_AGAIN
 
 
 async def test_a_restart_and_a_crash_of_postgresql_cost_nobody_an_event(settings: Settings) -> None:
     with restartable() as postgres:
         async with a_world(settings, postgres.url, postgres.url, postgres.url) as world:
-            followers = [*world.followers(), *world.followers(Whims(patience=200))]
+            followers = world.followers(Whims(patience=200))
             async with at_work(*(follower.follow() for follower in followers)):
-                async with writing(world, 300):
+                async with writing(world, 200):
                     for outage in (postgres.restart, postgres.crash):
                         await asyncio.sleep(0.5)
                         await outage()
                     await asyncio.sleep(0.5)
                 await all_are_told(world, followers)
-    assert set[str]().union(*(follower.ends for follower in followers)) <= COMES_AGAIN
+    assert _all_ends(followers) <= COMES_AGAIN
+
+
+async def test_whoever_subscribes_while_the_database_goes_away_is_not_refused_for_good(database_url: str, settings: Settings) -> None:
+    async with a_world(settings, database_url, database_url) as world, world.operator.db.unheard() as conn:
+        await conn.execute("lock table forgotten_events")
+        followers = world.followers()
+        async with at_work(*(follower.follow() for follower in followers)):
+            await eventually(lambda: _ends(world, followers), {"closed with 1013", "answered with 503"})
+            await conn.execute("rollback; begin")
+            await all_are_told(world, followers)
+    assert _all_ends(followers) == {"closed with 1013", "answered with 503"}
+
+
+async def _ends(world: World, followers: Sequence[Follower]) -> set[str]:
+    """How the connections of those ended who waited for the lock, once theirs to the database did."""
+    async with world.operator.db.reading() as conn:
+        await conn.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+    return _all_ends(followers)
+
+
+def _all_ends(followers: Sequence[Follower]) -> set[str]:
+    return set[str]().union(*(follower.ends for follower in followers))
 
 
 @pytest.mark.parametrize("recent", [ring.Ring.CAPACITY, 50])
@@ -95,7 +121,7 @@ async def test_clients_that_come_and_go_at_random_miss_nothing(
     async with a_world(settings, database_url, database_url, database_url) as world:
         followers = world.followers(Whims(patience=150, doze=0.3))
         async with at_work(*(follower.follow() for follower in followers)):
-            async with writing(world, 400):
+            async with writing(world, 250):
                 pass
             await all_are_told(world, followers)
     assert [follower.ends for follower in followers] == [{}] * len(followers)

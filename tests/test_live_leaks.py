@@ -88,7 +88,7 @@ async def test_subscriptions_by_the_thousand_leave_nothing_when_they_are_gone(da
         after = (await table(world.operator.db, world.rollout))[-2]
         await _come_and_go(world, after)
         before, tasks, held = _ours(), len(asyncio.all_tasks()), _resident()
-        for _ in range(3):
+        for _ in range(2):
             await _come_and_go(world, after)
 
         assert {kind: grown for kind, count in _ours().items() if (grown := count - before[kind]) > 50} == {}

@@ -1,8 +1,9 @@
 """A rollout that is written about, servers that tell of it, and clients who follow."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -28,6 +29,7 @@ TYPES = ", ".join(EventType.__members__)  # by name, so that the devices of batc
 OF_ALL = (
     f"subscription ($after: String) {{ events(filter: {{types: [{TYPES}]}}, after: $after) {{ __typename ... on Event {{ cursor }} }} }}"
 )
+SUBSCRIPTIONS = {"rolloutEvents": OF_ONE, "events of the rollout": OF_SOME, "events": OF_ALL}
 WAYS = {"websocket": over_websocket, "stream": over_events}
 BEGINNING = str(Cursor())
 """After this comes everything."""
@@ -69,18 +71,24 @@ class World:
         """One by each way to each server for each of the subscriptions, and one by each who comes again to any."""
         places = {**{f"server {at}": [url] for at, url in enumerate(self.urls, 1)}, "any server": self.urls}
         return [
-            Follower(f"{name} to {place} for {query}", [partial(way, url, self.asked(query, begin)) for url in urls], begin, whims)
-            for (name, way), (place, urls), query in product(WAYS.items(), places.items(), (OF_ONE, OF_SOME, OF_ALL))
+            Follower(f"{name} to {place}, {what}", [partial(way, url, self.asked(query, begin)) for url in urls], begin, whims)
+            for (name, way), (place, urls), (what, query) in product(WAYS.items(), places.items(), SUBSCRIPTIONS.items())
         ]
 
     async def mistakes(self, followers: Sequence[Follower], seconds: float) -> list[str]:
-        """What any of them was told wrongly, or not within so many seconds. Nothing may be written meanwhile."""
+        """What any of them was told wrongly, or not at all: they are waited for until for so long nobody was told anything.
+
+        Nothing may be written meanwhile.
+        """
         every, some = [BEGINNING, *await table(self.operator.db)], [BEGINNING, *await table(self.operator.db, self.rollout)]
-        tables = [every if OF_ALL in follower.name else some for follower in followers]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while any(follower.last != table[-1] for follower, table in zip(followers, tables, strict=True)):  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
+        tables = [every if follower.name.endswith(", events") else some for follower in followers]
+        told, since = 0, time.monotonic()
+        while any(follower.last != table[-1] for follower, table in zip(followers, tables, strict=True)):
+            await asyncio.sleep(0.02)
+            if told != (told := sum(follower.told for follower in followers)):
+                since = time.monotonic()
+            if time.monotonic() - since > seconds:
+                break
         accounts = [(follower.name, follower.account(table)) for follower, table in zip(followers, tables, strict=True)]
         return [f"{name}: {mistake}" for name, account in accounts for mistake in account.mistakes]
 

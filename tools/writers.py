@@ -75,7 +75,7 @@ class Writer:
             await events.record(conn, EventType.BATCH_STARTED, now, rollout=rollout, batch_number=1, image="nginx:2.0.0", **ranks)
 
 
-async def burst(conn: Connection, rollouts: Sequence[RolloutId], count: int) -> None:
+async def burst(conn: Connection, rollouts: Sequence[RolloutId | None], count: int) -> None:
     """So many events at once, one rollout after the other."""
     await conn.execute(
         """
