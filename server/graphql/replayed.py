@@ -115,7 +115,8 @@ class ReplayedGroup(Group):
     async def _tell(self, happening: AsyncGenerator[Told[Any], None], upto: Cursor) -> bool:
         """Tell everybody who is live what there is up to somewhere; whether the database was there for all of it."""
         try:
-            await self._tell_together(happening)
+            if any(member.is_live for member in self.members):  # the others read it for themselves, and pay for it
+                await self._tell_together(happening)
         except AWAY:
             return False
         self._position = max(self._position, upto)
