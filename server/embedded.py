@@ -5,6 +5,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -200,14 +201,20 @@ class _Home:
     def _wait_for(self, command: list[str], where: Path, output: int) -> int:
         """Run a command as the owner, in a session of its own, where Ctrl-C does not reach it."""
         groups: list[int] | None = [] if _is_root() else None  # only root may set them
-        process = subprocess.Popen(  # noqa: S603
-            command, cwd=where, env={"PATH": os.defpath, "LC_ALL": "C"}, umask=0o077, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, user=self.owner.uid, group=self.owner.gid, extra_groups=groups,
-        )  # fmt: skip
+        # Ctrl-C waits until the process is known: one that was forked and not yet returned would be nobody's to stop.
+        heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return process.wait()
+            process = subprocess.Popen(  # noqa: S603
+                command, cwd=where, env={"PATH": os.defpath, "LC_ALL": "C"}, umask=0o077, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, user=self.owner.uid, group=self.owner.gid, extra_groups=groups,
+            )  # fmt: skip
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+                return process.wait()
+            finally:
+                process.wait()  # also when interrupted: a server half-started would be nobody's to stop
         finally:
-            process.wait()  # also when interrupted: a server half-started would be nobody's to stop
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
     def _error(self, what: str) -> EmbeddedPostgresError:
         with self.open(LOG) as log:
