@@ -149,6 +149,11 @@ class Api:
         rollout = await self.rollout(number)
         return None if rollout is None else str(rollout["status"])
 
+    async def batch(self, number: int = 1) -> int | None:
+        """Which batch of a rollout is open; after that nothing more happens until a device says something."""
+        rollout = await self.rollout(number)
+        return None if rollout is None else int(rollout["currentBatch"])
+
     async def request(self, move: str, number: int = 1) -> str:
         """Ask a rollout to move: start, pause, resume, cancel or rollBack; returns what it became."""
         moved = await self.change(f"{move}Rollout", "rollout { status }", id=node_id("Rollout", number))

@@ -33,7 +33,7 @@ async def reader(server: Running, api: Api) -> Api:
     await api.devices("nginx:1.26")
     await api.policy()
     await api.push("nginx:1.27")
-    await eventually(api.status, "IN_PROGRESS")
+    await eventually(api.batch, 1)
     return await of(server, api, Role.READER)
 
 
